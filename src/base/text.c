@@ -121,7 +121,7 @@ mm_int_parse(const char *s, int64_t *out, struct mm_why *why)
 		    !__builtin_sub_overflow(v, *d - '0', &v);
 	if (!good || (!minus && v == INT64_MIN))
 		return MM_FAIL(why, MM_EINPUT,
-		    "\"%.40s\" is not a whole number without leading zeros", s);
+		    "\"%.40s\" is not a whole number in decimal without leading zeros", s);
 	*out = minus ? v : -v;
 	return MM_OK;
 }

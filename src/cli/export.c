@@ -17,8 +17,8 @@ enum { CONFIG_MAX = 65536 };
 const struct mm_opt mm_opts_cert_export[] = {
 	{ "format", "FORM", "what to write (required)", MM_C_WORDS,
 	    "pem der header pkcs12 esp-secure-cert nvs hex" },
-	{ "out", "DIR", "the folder it goes to (default: this one)", MM_C_DIR,
-	    NULL },
+	{ "out", "DIR", "the folder it goes to, made if it is not there "
+	    "(default: this one)", MM_C_DIR, NULL },
 	{ "key", "FILE", "PEM: its private key, if the CA made it; without "
 	    "this there is none in what is written", MM_C_FILE, NULL },
 	{ "config", "FILE", "the device's configuration, into the image",
@@ -167,8 +167,11 @@ static enum mm_err
 store(const struct mm_args *a, const struct mm_output *out,
     struct mm_why *why)
 {
+	const char *dir = mm_arg(a, "out");
 	char path[1024];
 
+	if (dir != NULL && access(dir, F_OK) != 0)
+		MM_TRY(mm_dir_make(dir, 0755, why));
 	for (size_t i = 0; i < out->n; i++) {
 		MM_TRY(path_of(a, &out->file[i], path, why));
 		if (access(path, F_OK) == 0)

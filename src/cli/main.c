@@ -211,6 +211,7 @@ lacks_conf(const struct mm_cmd *c, const struct mm_args *a)
 	while (o != NULL && o->name != NULL && strcmp(o->name, "config") != 0)
 		o++;
 	return o != NULL && o->name != NULL && mm_arg(a, "config") == NULL &&
+	    strstr(o->help, "mintmark.conf") != NULL && /* no device's */
 	    access(MM_CONF_AT, R_OK) != 0;
 }
 

@@ -158,7 +158,8 @@ mm_output_make(const char *form, const struct mm_output_in *in,
 		if (strcmp(mm_output_forms[i].name, form) == 0)
 			f = &mm_output_forms[i];
 	if (f == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no form \"%.32s\"", form);
+		return MM_FAIL(why, MM_ENOTFOUND, "no form \"%.32s\": \"mintmark "
+		    "reference outputs\" has them", form);
 	MM_TRY(check_extras(f, given(in), why));
 	MM_TRY(check(in, why));
 	*out = (struct mm_output){ 0 };

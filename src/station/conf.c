@@ -153,7 +153,7 @@ static const struct mm_conf_key fixture_keys[] = {
 	    "pem", "files: what is in a bundle: forms as mintmark cert export "
 	    "has them (pem, der, header, esp-secure-cert, nvs, hex)", NULL },
 	{ "address", MM_CONF_INT, FIX(address), -1, UINT32_MAX - 1, "-1",
-	    "files: of hex, in the device's memory", NULL },
+	    "files: of hex, in the device's memory; in decimal, 8192 is 0x2000", NULL },
 };
 
 #define RECIPE(f) offsetof(struct mm_recipe_conf, f)

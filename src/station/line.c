@@ -255,6 +255,20 @@ batch_of(const struct mm_line *l, const struct mm_place *p)
 					    : l->conf->batch;
 }
 
+/* Whoever is asked for the certificate has the unit from here on: but for a
+ * centre whose only answer is that it never signs such a request. */
+static void
+note_by(struct mm_place *p, enum mm_unit_event e, struct mm_unit *now)
+{
+	if (now->state == MM_UNIT_REQUESTED) {
+		p->asked_once = now->by == MM_UNIT_BY_NOBODY && !p->offline;
+		now->by = p->offline ? MM_UNIT_BY_STATION : MM_UNIT_BY_CENTRE;
+	} else if (p->unit->state == MM_UNIT_REQUESTED && e == MM_EV_FAIL &&
+	    p->asked_once && p->signs_none) {
+		now->by = MM_UNIT_BY_NOBODY;
+	}
+}
+
 /* The row of what came, before anything else is done on its account. */
 static void
 step(struct mm_line *l, struct mm_place *p, enum mm_unit_event e,
@@ -267,9 +281,7 @@ step(struct mm_line *l, struct mm_place *p, enum mm_unit_event e,
 	set_state(&now, mm_unit_after(p->unit, e, reason), reason);
 	if (now.state == MM_UNIT_ADMITTED)
 		strcpy(now.batch, batch_of(l, p));
-	/* Whoever is asked for the certificate has the unit from here on. */
-	if (now.state == MM_UNIT_REQUESTED)
-		now.by = p->offline ? MM_UNIT_BY_STATION : MM_UNIT_BY_CENTRE;
+	note_by(p, e, &now);
 	mm_unit_note_label(&now, l->conf->printer[0] != '\0', p->unit->state,
 	    e, reason);
 	p->step_ms[mm_unit_effect(p->unit->state)] = mm_mono_ms() -
@@ -359,6 +371,14 @@ wait_for_centre(struct mm_line *l, struct mm_place *p)
 	step(l, p, MM_EV_FAIL, MM_UR_AWAY);
 }
 
+/* What the lost answer was is not known. */
+static void
+ask_again(struct mm_line *l, struct mm_place *p)
+{
+	p->asked_once = false;
+	wait_for_centre(l, p);
+}
+
 static void
 look_at_centre(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
 {
@@ -378,7 +398,7 @@ look_at_centre(struct mm_line *l, struct mm_place *p, const struct mm_step *s)
 	if (e != MM_EVENTS)
 		step(l, p, e, reason);
 	else if (p->retry_ms != 0)
-		wait_for_centre(l, p);
+		ask_again(l, p);
 	else
 		p->away_ms = 0;
 }
@@ -523,6 +543,7 @@ forget_last(struct mm_place *p)
 	p->retry_ms = p->away_ms = 0;
 	p->proof_n = 0;
 	p->labels = 0;
+	p->asked_once = p->signs_none = false;
 	p->mes_is = MM_MES_UNASKED;
 	p->cert_serial[0] = p->profile[0] = '\0';
 	mm_buf_reset(&p->csr);

@@ -56,6 +56,9 @@ struct mm_place {
 			  * monotonic */
 	uint64_t labels; /* the label that was printed is its n-th; 0: none */
 	bool offline; /* the station signs, not the centre */
+	/* The centre was asked for it now, once and never before; and its
+	 * answer is that it signs no such request whenever it comes. */
+	bool asked_once, signs_none;
 	struct mm_given given; /* its initial configuration */
 	char operator[MM_DEVICE_ID_MAX + 1]; /* who stood there; "" nobody */
 	/* The maker's own system is asked before the authority (mes.h). */

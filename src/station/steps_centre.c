@@ -18,6 +18,7 @@ static const struct {
 	const char *reason;
 	enum mm_unit_event event;
 	enum mm_unit_reason why;
+	bool never; /* whenever such a request is made */
 } refusals[] = {
 	{ "device-in-the-field", MM_EV_HOLD, MM_UR_IN_FIELD },
 	{ "key-certified-for-another-device", MM_EV_FAIL, MM_UR_KEY_TAKEN },
@@ -27,10 +28,10 @@ static const struct {
 	{ "device-retired-or-unknown", MM_EV_FAIL, MM_UR_SERIAL },
 	{ "device-not-of-the-batch", MM_EV_FAIL, MM_UR_SERIAL },
 	{ "unit-put-aside", MM_EV_HOLD, MM_UR_OTHER_BOARD },
-	{ "batch-missing", MM_EV_FAIL, MM_UR_BATCH },
+	{ "batch-missing", MM_EV_FAIL, MM_UR_BATCH, true },
 	{ "batch-not-open", MM_EV_FAIL, MM_UR_BATCH },
 	{ "station-has-no-share", MM_EV_FAIL, MM_UR_BATCH },
-	{ "batch-made-offline", MM_EV_FAIL, MM_UR_BATCH },
+	{ "batch-made-offline", MM_EV_FAIL, MM_UR_BATCH, true },
 	{ "quota-gone", MM_EV_FAIL, MM_UR_QUOTA },
 };
 
@@ -76,6 +77,7 @@ mm_step_refused(struct mm_place *p, const struct mm_centre_answer *a,
 		return MM_EVENTS;
 	}
 	*reason = mm_step_refusal(a);
+	p->signs_none = i >= 0 && refusals[i].never;
 	return i >= 0 ? refusals[i].event : MM_EV_FAIL;
 }
 

@@ -358,9 +358,14 @@ def test_an_offline_share_is_not_the_centres_too(centre, tmp_path):
             "csr": base64.b64encode(csr.read_bytes()).decode(),
             "batch": "share", "station": "away-1"})
         assert (a.status, a.json["reason"]) == (403, "batch-made-offline"), a
-        s.set_batch("share")
-        s.imports(centre.order("share", s, "--line-ca", file))
+        # a label that was scanned too early: the centre never signs that, so
+        # the unit is not the centre's for good
         s.plug()
+        for early in (lambda: None, lambda: s.set_batch("share")):
+            early()
+            code, a = s.provision("SHARE-01")
+            assert (code, a["reason"]) == (1, "no-batch"), a
+        s.imports(centre.order("share", s, "--line-ca", file))
         s.passes("SHARE-01")
         assert s.rows()[-1]["by"] == "station"
         assert s.certificates("SHARE-01") == []

@@ -245,6 +245,11 @@ def test_nothing_is_written_over(device, tmp_path):
     p = device.export("der", tmp_path, check=False)
     assert p.returncode == 5 and "is there already" in p.stderr
     assert [f.name for f in tmp_path.iterdir()] == ["OUT-1-ca1.der"]
+    device.export("pem", tmp_path / "made/anew")
+    assert (tmp_path / "made/anew/OUT-1.pem").exists()
+    p = device.export("papyrus", tmp_path, check=False)
+    assert p.returncode == 4 and "reference outputs" in p.stderr
+    assert "mintmark.conf" not in p.stderr  # --config is the device's here
 
 
 def test_wrong_words(device, tmp_path):
