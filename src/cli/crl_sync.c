@@ -30,6 +30,8 @@ enum {
 	ANCHOR_MAX = 1024 * 1024,
 	URL_N = 512,
 	EVERY_S = 2,
+	WAIT_S = 20,          /* that the server is asked to wait for news */
+	PLAIN_MS = 600 * 1000, /* it is not, after that has failed */
 	PAUSE_MOST_S = 30,
 	SOON_S = 3600, /* a list that ends so soon is told of, so often */
 	HOOK_S = 60,   /* for --on-change */
@@ -43,7 +45,8 @@ const struct mm_opt mm_opts_crl_sync[] = {
 	{ "on-change", "COMMAND", "run by the shell when the file has changed, "
 	    "until it succeeds, a minute at most: systemctl reload mosquitto",
 	    MM_C_NONE, NULL },
-	{ "every", "TIME", "ask again after so long (default 2s)", MM_C_NONE,
+	{ "every", "TIME", "ask again after so long; without, the server "
+	    "says when there is news, or is asked every 2s", MM_C_NONE,
 	    NULL },
 	{ "once", NULL, "ask once and end, for a timer", MM_C_NONE, NULL },
 	{ "allow-fewer", NULL, "take a set without an issuer that is in the "
@@ -76,7 +79,40 @@ struct sync {
 	char ends[80];    /* whose it is */
 	int64_t told_ms;  /* when that was told last; 0: not */
 	struct mm_stop *stop; /* NULL: once */
+	bool may_wait;    /* the server may: --every does not say when */
+	int64_t plain_ms; /* until then it is not asked to, monotonic */
+	bool waited;      /* it did: there is no need to pause */
 };
+
+static bool is_known(const struct sync *s);
+
+/* Also while the server waits a signal ends us, and the file is looked at. */
+static bool
+has_waited_enough(void *ctx)
+{
+	const struct sync *s = ctx;
+
+	return mm_stop_wanted(s->stop, 0) || !is_known(s);
+}
+
+/* etag "": there is nothing that it could wait for. */
+static enum mm_err
+get(struct sync *s, const char *url, const char *etag, struct mm_buf *out,
+    long *status, struct mm_why *why)
+{
+	struct mm_fetch_wait w = { .enough = has_waited_enough, .ctx = s };
+	enum mm_err rc;
+
+	if (s->may_wait && etag[0] != '\0' && mm_mono_ms() >= s->plain_ms &&
+	    access(s->changed, F_OK) != 0)
+		w.s = WAIT_S;
+	rc = mm_fetch_later(s->curl, url, etag, &w, out, status, why);
+	s->waited = w.s > 0 && (rc == MM_EBUSY || (rc == MM_OK && w.waited &&
+	    *status == 304));
+	if (rc != MM_OK && rc != MM_EBUSY && w.s > 0)
+		s->plain_ms = mm_mono_ms() + PLAIN_MS;
+	return rc;
+}
 
 static enum mm_err
 fetch(struct sync *s, const char *what, const char *etag, struct mm_buf *out,
@@ -90,7 +126,7 @@ fetch(struct sync *s, const char *what, const char *etag, struct mm_buf *out,
 	if ((size_t)snprintf(url, sizeof(url), "%.*s/crl/%s", (int)n, s->url,
 	    what) >= sizeof(url))
 		return MM_FAIL(why, MM_ELIMIT, "--url: too long");
-	return mm_fetch(s->curl, url, etag, out, status, why);
+	return get(s, url, etag, out, status, why);
 }
 
 /* As the server makes it: bundle.c. */
@@ -381,12 +417,17 @@ look(struct sync *s, bool quiet, struct mm_why *why)
 {
 	MM_OWN(mm_crl_set_done) struct mm_crl_set before = { 0 };
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(BUNDLE_MAX);
+	enum mm_err rc;
 	long status = 0;
 
 	s->known = is_known(s);
 	if (!s->known)
 		MM_TRY(read_before(s, &before, why));
-	MM_TRY(fetch(s, "bundle.pem", s->etag, &text, &status, why));
+	s->waited = false;
+	rc = fetch(s, "bundle.pem", s->etag, &text, &status, why);
+	if (rc == MM_EBUSY && s->waited)
+		return MM_OK;
+	MM_TRY(rc);
 	if (status == 304 && s->etag[0] == '\0')
 		return MM_FAIL(why, MM_EAGAIN, "%.200s: HTTP status 304, and "
 		    "that was not asked", s->url);
@@ -441,6 +482,7 @@ watch(struct sync *s, int64_t every_s)
 	mm_stop_begin(&stop);
 	s->stop = &stop;
 	do {
+		int64_t began_ms = mm_mono_ms();
 		struct mm_why why = { 0 };
 		enum mm_err rc;
 
@@ -449,7 +491,8 @@ watch(struct sync *s, int64_t every_s)
 		if (rc == MM_OK || (rc == MM_ECONFLICT && !behind)) {
 			behind = rc != MM_OK;
 			last[0] = '\0';
-			pause_s = every_s;
+			pause_s = s->waited && mm_mono_ms() - began_ms >=
+			    1000 ? 0 : every_s;
 			continue;
 		}
 		tell(s->cli, &why, last);
@@ -482,6 +525,8 @@ work(struct sync *s, const struct mm_args *a, struct mm_why *why)
 {
 	int64_t every_s = EVERY_S;
 	bool once = mm_flag(a, "once") || s->dry_run;
+
+	s->may_wait = !once && mm_arg(a, "every") == NULL;
 
 	if (mm_arg(a, "every") != NULL)
 		MM_TRY(mm_duration_parse(mm_arg(a, "every"), &every_s, why));

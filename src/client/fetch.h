@@ -16,4 +16,19 @@
 MM_MUST enum mm_err mm_fetch(CURL *curl, const char *url, const char *etag,
     struct mm_buf *out, long *status, struct mm_why *why);
 
+/*
+ * The same, where a 304 may come later: the server is asked to wait so long for
+ * something else (RFC 7240 4.3).  enough is asked each second or so whether to
+ * go on waiting; MM_EBUSY: it said so.
+ */
+struct mm_fetch_wait {
+	unsigned s;  /* 0: the server is asked for nothing */
+	bool (*enough)(void *ctx);
+	void *ctx;
+	bool waited; /* out: the server did as it was asked */
+};
+MM_MUST enum mm_err mm_fetch_later(CURL *curl, const char *url,
+    const char *etag, struct mm_fetch_wait *w, struct mm_buf *out,
+    long *status, struct mm_why *why);
+
 #endif

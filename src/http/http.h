@@ -76,6 +76,8 @@ struct mm_bytes mm_http_header(
 /* Whether an If-None-Match has a tag (with its quotes), as strong or weak, or
  * is "*": RFC 9110 13.1.2. */
 bool mm_http_tag_listed(struct mm_bytes field, const char *etag);
+/* The seconds of a Prefer's "wait" (RFC 7240 4.3), at most 999; 0: none. */
+unsigned mm_http_prefer_wait(struct mm_bytes field);
 /* A query parameter, percent-decoded ('+' is a space) into out + NUL;
  * MM_ENOTFOUND, MM_ELIMIT, MM_EINPUT (bad escape, repeated, NUL, not UTF-8). */
 MM_MUST enum mm_err mm_http_query(const struct mm_http_req *req,

@@ -19,6 +19,7 @@
 enum {
 	BUNDLE_MAX = 1024 * 1024 * 1024,
 	ISSUERS_MAX = 64 * 1024 * 1024,
+	AGE_S = 60, /* as of any list: public.c */
 };
 
 struct part { /* a list that goes in */
@@ -38,6 +39,7 @@ struct mm_bundle {
 	uint8_t stamp[32];    /* what it was made of */
 	struct mm_roots *roots;
 	struct mm_public_item lists, issuers; /* behind the public lock */
+	struct mm_news news;                  /* likewise */
 };
 
 static void
@@ -175,6 +177,74 @@ place(struct mm_public *p, struct mm_public_item *to,
 	mm_public_retire(p, old);
 }
 
+/* ---- who waits ---- */
+
+#define LISTS_TYPE "application/x-pem-file"
+
+/* What there is now, or that it is what he has; the lock is held. */
+static void
+fill(const struct mm_public_item *item, bool news, struct mm_http_resp *resp)
+{
+	int64_t left = item->next_s - mm_now_s();
+
+	mm_http_resp_header(resp, "Preference-Applied", "wait");
+	mm_public_caches(resp, item->etag, item->changed_s,
+	    left < AGE_S ? left : AGE_S);
+	resp->status = news ? 200 : 304;
+	if (!news)
+		return;
+	resp->content_type = LISTS_TYPE;
+	mm_blob_lend(item->blob, resp);
+}
+
+/* All of them, or those whose time is over. */
+static void
+tell(struct mm_public *p, int64_t until_ms, bool news)
+{
+	struct mm_http_ref ref;
+	bool more = true;
+
+	while (more) {
+		struct mm_http_resp resp = { 0 };
+
+		pthread_mutex_lock(&p->lock);
+		more = mm_news_take(&p->bundle->news, until_ms, &ref);
+		if (more)
+			fill(&p->bundle->lists, news, &resp);
+		pthread_mutex_unlock(&p->lock);
+		if (more)
+			mm_http_answer(p->s->http, ref, &resp);
+	}
+}
+
+/* see public.h */
+void
+mm_bundle_left(struct mm_public *p, struct mm_http_ref ref)
+{
+	struct mm_http_resp resp = { 0 };
+	bool waited;
+
+	pthread_mutex_lock(&p->lock);
+	waited = mm_news_left(&p->bundle->news, ref);
+	if (waited)
+		fill(&p->bundle->lists, false, &resp);
+	pthread_mutex_unlock(&p->lock);
+	if (waited)
+		mm_http_answer(p->s->http, ref, &resp);
+}
+
+/* see priv.h */
+void
+mm_public_stop(struct mm_public *p)
+{
+	if (p == NULL || p->bundle == NULL)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->bundle->news.closed = true;
+	pthread_mutex_unlock(&p->lock);
+	tell(p, INT64_MAX, false);
+}
+
 static enum mm_err
 build(struct mm_public *p, const struct parts *s, const struct mm_buf *roots,
     int64_t next_s)
@@ -195,6 +265,7 @@ build(struct mm_public *p, const struct parts *s, const struct mm_buf *roots,
 	place(p, &p->bundle->issuers, &item);
 	finish(&item, lists);
 	place(p, &p->bundle->lists, &item);
+	tell(p, INT64_MAX, true);
 	return MM_OK;
 }
 
@@ -233,6 +304,7 @@ mm_bundle_refresh(struct mm_public *p)
 	pthread_mutex_lock(&p->bundle->lock);
 	refresh(p);
 	pthread_mutex_unlock(&p->bundle->lock);
+	tell(p, mm_mono_ms(), false);
 }
 
 /* see public.h */
@@ -275,6 +347,22 @@ mm_public_root_times(struct mm_public *p, struct mm_root_times *out)
 
 /* ---- on a loop ---- */
 
+/* With the lock: he has what there is, and would rather wait. */
+static bool
+waits(struct mm_bundle *b, const struct mm_http_req *req)
+{
+	int64_t wait_s = mm_http_prefer_wait(mm_http_header(req, "Prefer",
+	    NULL));
+
+	if (wait_s == 0 || b->lists.blob == NULL || !mm_http_tag_listed(
+	    mm_http_header(req, "If-None-Match", NULL), b->lists.etag))
+		return false;
+	if (wait_s > MM_NEWS_WAIT_S)
+		wait_s = MM_NEWS_WAIT_S;
+	return mm_news_wait(&b->news, req->ref, &req->peer, mm_mono_ms() +
+	    1000 * wait_s);
+}
+
 /* see public.h */
 void
 mm_bundle_get(struct mm_http_req *req, void *ctx)
@@ -282,8 +370,11 @@ mm_bundle_get(struct mm_http_req *req, void *ctx)
 	struct mm_server *s = ctx;
 
 	pthread_mutex_lock(&s->pub->lock);
-	mm_public_send(s->pub, req, &s->pub->bundle->lists,
-	    "application/x-pem-file", "no CRL has been signed yet");
+	if (waits(s->pub->bundle, req))
+		pthread_mutex_unlock(&s->pub->lock);
+	else
+		mm_public_send(s->pub, req, &s->pub->bundle->lists,
+		    LISTS_TYPE, "no CRL has been signed yet");
 }
 
 /* see public.h */
@@ -294,5 +385,5 @@ mm_bundle_get_issuers(struct mm_http_req *req, void *ctx)
 
 	pthread_mutex_lock(&s->pub->lock);
 	mm_public_send(s->pub, req, &s->pub->bundle->issuers,
-	    "application/x-pem-file", "no CRL has been signed yet");
+	    LISTS_TYPE, "no CRL has been signed yet");
 }

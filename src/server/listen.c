@@ -1,6 +1,7 @@
 #include "server/event.h"
 #include "server/metrics.h"
 #include "server/process.h"
+#include "server/public.h"
 
 /* The listeners: what each may have, and what it serves. */
 
@@ -56,6 +57,15 @@ left(void *ctx, struct mm_http_ref ref)
 	mm_watch_left(s->watch, ref);
 }
 
+/* So can who waits for other lists. */
+static void
+left_public(void *ctx, struct mm_http_ref ref)
+{
+	const struct mm_server *s = ctx;
+
+	mm_bundle_left(s->pub, ref);
+}
+
 static void
 fill_listener(struct mm_server *s, enum mm_listener which,
     struct mm_http_listener_conf *l)
@@ -98,6 +108,7 @@ fill_listener(struct mm_server *s, enum mm_listener which,
 		break;
 	default:
 		l->address = set->public_listen;
+		l->on_left = left_public;
 		l->routes = mm_public_routes;
 		l->nroutes = mm_public_nroutes;
 		break;

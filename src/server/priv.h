@@ -331,6 +331,8 @@ void mm_health_warnings(const struct mm_server *s, struct mm_json *j);
 
 MM_MUST enum mm_err mm_public_new(struct mm_server *s, struct mm_public **out,
     struct mm_why *why);
+/* Answers who waits for other lists; nobody does any more.  NULL is fine. */
+void mm_public_stop(struct mm_public *p);
 void mm_public_free(struct mm_public **owner);
 extern const struct mm_http_route mm_public_routes[];
 extern const size_t mm_public_nroutes;

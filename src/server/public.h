@@ -72,7 +72,33 @@ MM_MUST enum mm_err mm_bundle_new(struct mm_server *s, struct mm_bundle **out,
     struct mm_why *why);
 void mm_bundle_free(struct mm_bundle **owner);
 void mm_bundle_refresh(struct mm_public *p);
+/* The peer of a request has gone: if he waits, he is answered. */
+void mm_bundle_left(struct mm_public *p, struct mm_http_ref ref);
 void mm_bundle_get(struct mm_http_req *req, void *ctx);
 void mm_bundle_get_issuers(struct mm_http_req *req, void *ctx);
+
+/*
+ * news.c: who has the bundle and waits for another one (RFC 7240 4.3), no
+ * thread of ours with him.  All of it behind the public lock.
+ */
+#define MM_NEWS_MOST   256
+#define MM_NEWS_WAIT_S 30 /* at most */
+struct mm_news {
+	struct mm_news_waiting {
+		struct mm_http_ref ref;
+		struct in6_addr peer;
+		int64_t until_ms; /* monotonic */
+	} at[MM_NEWS_MOST];
+	unsigned n;
+	bool closed; /* nobody waits any more */
+};
+/* false: there is no place for him, and he is answered at once. */
+bool mm_news_wait(struct mm_news *n, struct mm_http_ref ref,
+    const struct in6_addr *peer, int64_t until_ms);
+/* The next one whose time is over by then; INT64_MAX: whoever; false: none. */
+bool mm_news_take(struct mm_news *n, int64_t until_ms,
+    struct mm_http_ref *out);
+/* Whether that one waited; he does no more. */
+bool mm_news_left(struct mm_news *n, struct mm_http_ref ref);
 
 #endif

@@ -339,6 +339,7 @@ stop(struct mm_server *s)
 		s->registrar[1] };
 
 	mm_watch_stop(watch);
+	mm_public_stop(s->pub);
 	mm_ocsp_stop(s->ocsp);
 	if (s->work != NULL)
 		mm_http_drain(s->http, MM_DRAIN_MS);

@@ -145,6 +145,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > 3 * MM_HTTP_HEAD_MAX)
 		return 0;
+	check(mm_http_prefer_wait((struct mm_bytes){ data, size }) <= 999);
 	run(&whole, data, size, SIZE_MAX);
 	for (size_t i = size > 2048; i < sizeof(steps) / sizeof(*steps); i++) {
 		run(&parts, data, size, steps[i]);
