@@ -4,6 +4,7 @@ import base64
 import datetime
 import hashlib
 import http.client
+import json
 import ssl
 
 from cryptography import x509
@@ -122,6 +123,13 @@ class Comer:
         return self.w.device_call(
             "POST", path, base64.b64encode(self.csr),
             {"Content-Type": "application/pkcs10"}, *(old or self.old))
+
+    def come_by_json(self):
+        """As firmware without an EST client does."""
+        return self.w.device_call(
+            "POST", "/api/v1/enrol", json.dumps(
+                {"csr": base64.b64encode(self.csr).decode()}),
+            {"Content-Type": "application/json"}, *self.old)
 
     def come_weakly(self, port=None, source=None):
         return self.ask_weakly(port, "POST", "/.well-known/est/simpleenroll",

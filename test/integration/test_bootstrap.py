@@ -103,6 +103,16 @@ def test_a_device_with_nothing_waits_for_its_code(world, bare):
     refused(Bare(world, "Bare-1").come(), 403, "old-credential-superseded")
 
 
+def test_its_code_by_one_json_call(world, bare):
+    c = Bare(world, "Bare-66")
+    a = c.come_by_json()
+    assert a.status == 202 and a.json["reason"] == "waits-for-approval", a
+    assert waiting(world, "bare")["Bare-66"]["code"] == c.code
+    world.cli("group", "approve", "bare", c.code)
+    a = c.come_by_json()
+    assert a.status == 200 and a.json["device"] == "Bare-66", a
+
+
 def test_its_code_is_for_one_key_and_one_device(world):
     pairing(world, "codes", range="CODE-{1..9}")
     first, second = (Bare(world, "CODE-1") for _ in range(2))
@@ -328,6 +338,17 @@ def by_secret(world, token, c, version="1.3"):
     return int(out.split(b" ", 2)[1]), out.decode("utf-8", "replace")
 
 
+def by_secret_and_json(world, token, c):
+    _, out, err = token_request(
+        world.devices, token, http_request(
+            "POST", "/api/v1/enrol", json.dumps(
+                {"csr": base64.b64encode(c.csr).decode()}).encode(),
+            Content_Type="application/json"))
+    assert out, err
+    head, body = out.split(b"\r\n\r\n", 1)
+    return int(head.split(b" ", 2)[1]), body.decode()
+
+
 def by_basic(world, token, c):
     path = world.dir / f"{c.device}-{c.spki[:6]}.csr"
     path.write_bytes(c.csr)
@@ -339,7 +360,8 @@ def secret(world):
     token = claim(world, "batch", range="CS-{1..99}")
     listed(world, "batch", {"device": "CS-1", "address": "127.0.0.0/8"},
            {"device": "CS-2", "address": "127.0.0.0/8"},
-           {"device": "CS-3", "address": "127.0.0.0/8"})
+           {"device": "CS-3", "address": "127.0.0.0/8"},
+           {"device": "CS-4", "address": "127.0.0.0/8"})
     return token
 
 
@@ -352,6 +374,8 @@ def test_a_shared_secret_lets_a_batch_in(world, secret):
         (issued,) = [e for e in entries(world, "certificate.issued")
                      if e["device"] == f"CS-{n}"]
         assert issued["authority"] == f"group:batch/cs-{n}"
+    status, text = by_secret_and_json(world, secret, Bare(world, "CS-4"))
+    assert status == 200 and '"device":"CS-4"' in text, text
     # again the same, another key, a person for who has no fact, none beyond
     assert by_secret(world, secret, c)[0] == 200
     for device, want, reason in (

@@ -27,7 +27,7 @@ def world(request):
 def shared(world):
     """A group of one shared certificate."""
     make(world, "shared", [world.shared[0]], "certificates")
-    listed(world, "shared", "A-1", "A-2", "A-3")
+    listed(world, "shared", "A-1", "A-2", "A-3", "A-9")
 
 
 def refused(answer, status, reason):
@@ -75,6 +75,19 @@ def test_a_shared_certificate_waits_for_a_person(world, shared):
     why(world, "A-1", "old-credential-superseded")
     rows = world.rest("GET", "/groups/shared/devices?state=issued").json
     assert [i["over"] for i in rows["items"] if i["device"] == "A-1"] == [True]
+
+
+def test_by_one_json_call(world, shared):
+    """The same without EST: it waits, is let in, and has the same bytes."""
+    c = Comer(world, "A-9", world.shared)
+    a = c.come_by_json()
+    assert a.status == 202 and a.json["reason"] == "waits-for-approval", a
+    assert int(a.headers["retry-after"]) > 0 and c.spki in a.text
+    assert approve(world, "shared", c).json["state"] == "approved"
+    a = c.come_by_json()
+    assert a.status == 200 and a.json["device"] == "A-9", a
+    assert not a.json["replayed"] and c.come_by_json().json["replayed"]
+    assert len(journal(world, "A-9")) == 1
 
 
 def test_it_is_good_for_nothing_else(world, shared):
