@@ -382,6 +382,13 @@ mm_issuer_lists(const struct mm_issuer_conf *i)
 
 /* see settings.h */
 bool
+mm_issuer_recovers(const struct mm_issuer_conf *i)
+{
+	return !i->line && !i->retired && !mm_issuer_upstream(i);
+}
+
+/* see settings.h */
+bool
 mm_issuer_in_token(const struct mm_issuer_conf *i)
 {
 	return strncmp(i->key, MM_TOKEN_URI, sizeof(MM_TOKEN_URI) - 1) == 0;

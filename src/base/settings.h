@@ -122,6 +122,9 @@ bool mm_issuer_upstream(const struct mm_issuer_conf *i);
 bool mm_issuer_est(const struct mm_issuer_conf *i);
 /* It signs revocation lists and OCSP answers here. */
 bool mm_issuer_lists(const struct mm_issuer_conf *i);
+/* It is the centre's to say who is an administrator: its key is at no station,
+ * with no other CA, and still in use. */
+bool mm_issuer_recovers(const struct mm_issuer_conf *i);
 /* Its key is in a PKCS#11 token (RFC 7512), not in a file. */
 #define MM_TOKEN_URI "pkcs11:"
 bool mm_issuer_in_token(const struct mm_issuer_conf *i);

@@ -207,7 +207,7 @@ mm_authority_operator(struct mm_authority *a, const struct mm_login *login,
 
 /* ---- roles ---- */
 
-/* see priv.h */
+/* see core.h */
 bool
 mm_login_is_line(const struct mm_login *login)
 {

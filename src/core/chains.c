@@ -313,14 +313,15 @@ mm_chains_number(const struct mm_chains *all,
 
 /* see priv.h */
 const char *
-mm_chains_signed(const struct mm_chains *all, const struct mm_cert *c)
+mm_chains_signed(const struct mm_chains *all, const struct mm_cert *c,
+    bool (*of)(const struct mm_issuer_conf *))
 {
 	for (size_t i = 0; i < all->config->nissuer; i++) {
 		const char *name = all->config->issuer[i].name;
 		const struct mm_chain *chain = &all->chain[i];
 		struct mm_cert issuer;
 
-		if (chain->n > 0 &&
+		if (chain->n > 0 && (of == NULL || of(&all->config->issuer[i])) &&
 		    mm_cert_walk(chain->der[0], &issuer, NULL) == MM_OK &&
 		    mm_cert_verify_by(c, &issuer) == MM_OK)
 			return name;

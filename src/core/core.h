@@ -412,6 +412,9 @@ struct mm_login {
 	struct mm_scope scope;
 	int64_t expires_at; /* milliseconds; 0 never */
 };
+/* No role that may do more than a line: neither operator nor admin, whatever
+ * else it has. */
+bool mm_login_is_line(const struct mm_login *login);
 /* Neither revoked nor past its end. */
 bool mm_operator_alive(const struct mm_operator *o);
 /* Whether it is an administrator's: see store.h. */

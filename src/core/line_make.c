@@ -96,7 +96,7 @@ store(struct mm_desk *d, const struct mm_login *by, const char *name,
 		return MM_FAIL(why, MM_EBUG, "line: its serial number");
 	mm_sha256(rep->der, sha256);
 	/* whose turn it was is the signer's word, not this clock's */
-	above = mm_chains_signed(d->c->chains, &c);
+	above = mm_chains_signed(d->c->chains, &c, NULL);
 	if (above == NULL)
 		return MM_FAIL(why, MM_EBUG, "line: no issuer signed it");
 	put_doc(above, o, rep, to, &body);

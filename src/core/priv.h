@@ -291,11 +291,12 @@ void mm_chains_free(struct mm_chains **owner);
  * issuer. */
 const struct mm_chain *mm_chains_issuer(const struct mm_chains *c,
     const char *name);
-/* The configured issuer that signed it, or NULL. */
 /* The file that trust_anchor names. */
 const struct mm_chain *mm_chains_anchor(const struct mm_chains *c);
+/* The configured issuer, among those that of() says, or all, that signed it, or
+ * NULL. */
 const char *mm_chains_signed(const struct mm_chains *c,
-    const struct mm_cert *cert);
+    const struct mm_cert *cert, bool (*of)(const struct mm_issuer_conf *));
 /* The same of line CAs, too; it stays until the core is closed. */
 const struct mm_chain *mm_issuer_chain(struct mm_core *c, const char *name);
 
@@ -627,8 +628,6 @@ MM_MUST enum mm_err mm_ever_proved(struct mm_store_reader *r,
 MM_MUST enum mm_err mm_fielded(struct mm_store_reader *r,
     const struct mm_device *dev, const uint8_t spki[32], bool *yes,
     struct mm_why *why);
-/* authority.c: no role that may do more to a device than a line. */
-bool mm_login_is_line(const struct mm_login *login);
 
 /* papers.c: the ops of a verdict, onto the flight; MM_EBUG: a lint of ours */
 MM_MUST enum mm_err mm_ops_refuse(struct mm_flight *f, bool alert,

@@ -4,10 +4,11 @@
 
 /*
  * Breaking the glass: "mintmark-signer recover-admin" makes a certificate for
- * one administrator and one hour, signed by an issuer, with a purpose that no
- * profile can name and no device's certificate has.  The first login with it
- * makes a record, an entry and an alert in one transaction; from then on it
- * is an operator's certificate like others, which can be revoked.
+ * one administrator and one hour, signed by an issuer whose key is at the
+ * centre and nowhere else, with a purpose that no profile can name and no
+ * device's certificate has.  The first login with it makes a record, an entry
+ * and an alert in one transaction; from then on it is an operator's certificate
+ * like others, which can be revoked.
  */
 #define LIFE_MOST_S (MM_RECOVERY_S + MM_RECOVERY_BACK_S)
 
@@ -79,7 +80,8 @@ mm_recovery_admit(struct mm_desk *d, struct mm_bytes der,
 	if (mm_cert_walk(der, &c, NULL) == MM_OK &&
 	    c.serial.n == MM_SERIAL_N && mm_cert_recovers(&c) &&
 	    in_its_hour(&c))
-		issuer = mm_chains_signed(d->c->chains, &c);
+		issuer = mm_chains_signed(d->c->chains, &c,
+		    mm_issuer_recovers);
 	if (issuer == NULL)
 		return MM_FAIL(why, MM_EAUTH, "certificate refused");
 	return record(d, &c, issuer, out, why);

@@ -220,7 +220,7 @@ static enum mm_err
 came_late(struct mm_sync *s, const struct mm_synced *have,
     const struct mm_checkpoint *now, bool *late, struct mm_why *why)
 {
-	bool itself = (s->by->roles & ~(unsigned)MM_ROLE_LINE) == 0;
+	bool itself = mm_login_is_line(s->by);
 
 	*late = false;
 	return itself || now->size > have->size

@@ -94,7 +94,8 @@ mm_output_header(const struct mm_output_in *in, struct mm_output *out,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_wipe) struct mm_buf part = MM_BUF_INIT(MM_OUTPUT_MAX);
-	struct mm_buf *h = mm_output_add(out, in, in->key != NULL, ".h");
+	bool secret = in->key != NULL || in->config.n > 0;
+	struct mm_buf *h = mm_output_add(out, in, secret, ".h");
 
 	mm_buf_printf(h, "/* Identity of device %s. */\n"
 	    "#ifndef DEVICE_IDENTITY_H\n#define DEVICE_IDENTITY_H\n",

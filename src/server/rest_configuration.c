@@ -17,12 +17,6 @@ mm_set_up_done(struct mm_set_up *g)
 	mm_buf_wipe(&g->document);
 }
 
-static bool
-is_line(const struct mm_rest *r)
-{
-	return (r->login.roles & ~(unsigned)MM_ROLE_LINE) == 0;
-}
-
 /* One of the batch; where the station (s, or NULL) takes the next serial
  * number, others' are none of its business. */
 static enum mm_err
@@ -51,7 +45,7 @@ check_station(struct mm_rest *r, const struct mm_production *b,
 	struct mm_station s;
 
 	*share = NULL;
-	if (!is_line(r) || b->nshares == 0)
+	if (!mm_login_is_line(&r->login) || b->nshares == 0)
 		return MM_OK;
 	if (mm_station_of_key(r->reader, r->login.id, &s, NULL) != MM_OK ||
 	    s.removed)

@@ -110,7 +110,7 @@ take_line(struct mm_rest *r, json_t *line, const struct order_wish *w,
 
 	if (line == NULL && pem.n == 0)
 		return MM_OK;
-	if ((r->login.roles & ~(unsigned)MM_ROLE_LINE) == 0)
+	if (mm_login_is_line(&r->login))
 		return MM_FAIL(why, MM_EPOLICY,
 		    "line: an operator says whose a line CA is");
 	if (line != NULL && pem.n > 0)

@@ -209,7 +209,7 @@ enum mm_err
 mm_batch_station(
     struct mm_rest *r, const char *id, struct mm_station *s, struct mm_why *why)
 {
-	bool line = (r->login.roles & ~(unsigned)MM_ROLE_LINE) == 0;
+	bool line = mm_login_is_line(&r->login);
 
 	MM_TRY(mm_station_get(r->reader, id, s, why));
 	if (line && strcmp(s->key, r->login.id) != 0)

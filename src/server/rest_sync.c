@@ -157,7 +157,7 @@ static enum mm_err
 may_sync(
     const struct mm_rest *r, const struct mm_station *s, struct mm_why *why)
 {
-	bool line = (r->login.roles & ~(unsigned)MM_ROLE_LINE) == 0;
+	bool line = mm_login_is_line(&r->login);
 
 	return s->removed && line
 		   ? MM_FAIL(why, MM_EPOLICY, "station %s was removed", s->id)

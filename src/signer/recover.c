@@ -57,6 +57,10 @@ load_and_make(struct mm_setup *s, struct mm_ca *ca, const struct paths *p,
 	struct mm_signing by;
 
 	MM_TRY(mm_setup_issuing(s, &conf, why));
+	if (!mm_issuer_recovers(conf))
+		return MM_FAIL(why, MM_EPOLICY, "issuer %s: a station's, "
+		    "another CA's, or retired: it recovers nobody",
+		    conf->name);
 	MM_TRY(mm_ca_read(conf->certificate, ca, why));
 	MM_TRY(mm_setup_key(s, conf, &ca->key, why));
 	by = (struct mm_signing){ .key = ca->key,

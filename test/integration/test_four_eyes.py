@@ -562,6 +562,37 @@ def test_a_forged_one(fe):
     assert by_cert(fe, crt, pem).status == 200  # the model itself
 
 
+def test_only_the_centres_own_issuers_recover():
+    """A station that has its CA's key makes no administrator of the centre,
+    nor does whoever has that of an issuer which was put out of use."""
+    block = ('\nissuer "hall" {{\n\tcertificate = "{0}/hall.crt"\n'
+             '\tkey = "{0}/hall.key"\n\t{1}\n}}\n')
+    glass = ("recover-admin", "--issuer", "hall")
+    with World() as w:
+        conf = w.conf.read_text()
+
+        def set_up(word):
+            w.conf.write_text(conf + block.format(w.dir, word))
+
+        def signer(*argv, check=True):
+            return run(SIGNER, argv[0], "--config", w.conf,
+                       "--passphrase-fd", "0", *argv[1:], check=check,
+                       input=w.passphrase.read_text())
+
+        set_up("")
+        signer("issuer", "--issuer", "hall")
+        signer(*glass, "--out", w.dir / "glass")
+        for word, want in (("line = true", 401), ("retired = true", 401),
+                           ("", 200)):
+            set_up(word)
+            p = signer(*glass, "--out", w.dir / "no", check=word == "")
+            assert word == "" or "recovers nobody" in p.stderr, (word, p)
+            w.start()
+            a = by_cert(w, w.dir / "glass.crt", w.dir / "glass.key")
+            assert a.status == want, (word, a)
+            w.stop()
+
+
 @pytest.mark.parametrize("line", [
     "eku = {2.25.133472379363472490250317899074065113179}",
     "extensions = {\"2.5.29.37:critical:30160614"

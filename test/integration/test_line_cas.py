@@ -225,6 +225,20 @@ def test_whose_it_is(centre, tmp_path):
     w.rest("POST", "/stations", {"id": "who-2", "key": key["id"]})
     a = ask(w, "who", "who-2", pem, key=key["key"])
     assert a.status == 403, a
+    # nor has whoever may read beside it: each in the name of another
+    for role in ("support", "auditor", "metrics"):
+        mine = w.rest("POST", "/keys", {"name": role, "roles": [
+            "line", role]}).json["key"]
+        for path, body in (
+                ("/batches/who/order", {"station": "who-1", "recipient": pem}),
+                ("/batches/who/order", {"station": "who-1"}),
+                ("/batches/who/units", {"station": "who-1", "units": [
+                    {"serial": "WHO-1", "result": "failed"}]}),
+                ("/stations/who-1/sync", {})):
+            a = w.rest("POST", path, body, key=mine)
+            assert a.status == 403, (role, path, a)
+        a = w.rest("GET", "/batches/who/configurations/WHO-1", key=mine)
+        assert a.status == 403, (role, a)
     assert len(made(centre)) == before
     a = ask(w, "who", "who-1", pem)
     assert a.status == 200, a

@@ -121,6 +121,13 @@ def test_header(keyed, tmp_path):
     assert (tmp_path / "OUT-2.h").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_header_with_a_configuration_alone(device, tmp_path):
+    """It may have secrets: nobody else reads it."""
+    (tmp_path / "c.json").write_text('{"a":1}')
+    device.export("header", tmp_path, "--config", tmp_path / "c.json")
+    assert (tmp_path / "OUT-1.h").stat().st_mode & 0o777 == 0o600
+
+
 def test_pkcs12(keyed, tmp_path, passphrase):
     keyed.export("pkcs12", tmp_path, "--key", keyed.key, "--passphrase-file",
                  passphrase)
