@@ -357,6 +357,9 @@ _mintmark() {
 	'batch units --limit') words=' ' ;;
 	'batch units --after') words=' ' ;;
 	'batch scrap --reason') words=' ' ;;
+	'batch release --result') words='passed failed' ;;
+	'batch release --station') words=' ' ;;
+	'batch release --reason') words=' ' ;;
 	'batch order --station') words=' ' ;;
 	'batch order --out') kind='@file' ;;
 	'batch order --line-ca') kind='@file' ;;
@@ -565,6 +568,7 @@ _mintmark() {
 	'batch share') words='--help --if-version '; kind='' ;;
 	'batch units') words='--help --result --station --limit --after '; kind='' ;;
 	'batch scrap') words='--help --reason '; kind='' ;;
+	'batch release') words='--help --result --station --reason '; kind='' ;;
 	'batch people') words='--help '; kind='' ;;
 	'batch configuration') words='--help '; kind='' ;;
 	'batch report') words='--help '; kind='' ;;
@@ -639,7 +643,7 @@ _mintmark() {
 	'line ') words='check ' ;;
 	'ledger ') words='checkpoint key entries verify receipt verify-receipt reconcile export ' ;;
 	'event ') words='list follow ' ;;
-	'batch ') words='list show create open pause close extend share units scrap people configuration report order ' ;;
+	'batch ') words='list show create open pause close extend share units scrap release people configuration report order ' ;;
 	'group ') words='list show create add devices waiting report approve refuse release crl open pause extend close ' ;;
 	'config ') words='list show set remove history check preview devices ' ;;
 	'station ') words='list show create remove pin trust sync quarantine ' ;;

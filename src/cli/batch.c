@@ -116,16 +116,10 @@ find_unit(struct mm_cli *cli, const char *batch, const char *serial,
 	    "of %.64s", batch, serial);
 }
 
-const struct mm_opt mm_opts_batch_scrap[] = {
-	{ "reason", "TEXT", "why; kept with the unit", MM_C_NONE, NULL },
-	END
-};
-
-/* As the station would report it that made the unit: another's word of it
- * would put it aside. */
-enum mm_err
-mm_cmd_batch_scrap(
-    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+/* As a station reports it; station: NULL for the one that the unit is of. */
+static enum mm_err
+tell(struct mm_cli *cli, const struct mm_args *a, const char *result,
+    const char *station, bool clear, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *unit = NULL;
 	char now[MM_TIME_TEXT], path[1024];
@@ -142,12 +136,49 @@ mm_cmd_batch_scrap(
 	if (rc != MM_OK)
 		return json_decref(body), rc;
 	mm_time_text(mm_now_ms(), now);
-	json_object_set_new(body, "station",
-	    json_string(mm_json_text(unit, "station")));
+	json_object_set_new(body, "station", json_string(station != NULL ?
+	    station : mm_json_text(unit, "station")));
+	if (clear)
+		json_object_set_new(body, "clear", json_true());
 	json_object_set_new(told, "serial", json_string(a->pos[1]));
-	json_object_set_new(told, "result", json_string("scrapped"));
+	json_object_set_new(told, "result", json_string(result));
 	json_object_set_new(told, "at", json_string(now));
 	return mm_object_command(cli, "POST", path, body, why);
+}
+
+const struct mm_opt mm_opts_batch_scrap[] = {
+	{ "reason", "TEXT", "why; kept with the unit", MM_C_NONE, NULL },
+	END
+};
+
+/* Of the station that made the unit: another's word of it would put it
+ * aside. */
+enum mm_err
+mm_cmd_batch_scrap(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	return tell(cli, a, "scrapped", NULL, false, why);
+}
+
+const struct mm_opt mm_opts_batch_release[] = {
+	{ "result", "RESULT", "what became of it (required)", MM_C_WORDS,
+	    "passed failed" },
+	{ "station", "STATION",
+	    "whose unit it is (default: who is on record)", MM_C_NONE,
+	    NULL },
+	{ "reason", "TEXT", "why; kept with the unit", MM_C_NONE, NULL },
+	END
+};
+
+enum mm_err
+mm_cmd_batch_release(
+    struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
+{
+	const char *result = mm_arg(a, "result");
+
+	if (result == NULL)
+		return MM_FAIL(why, MM_EINPUT, "--result is missing");
+	return tell(cli, a, result, mm_arg(a, "station"), true, why);
 }
 
 const struct mm_opt mm_opts_batch_report[] = { END };

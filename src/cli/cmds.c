@@ -356,6 +356,11 @@ const struct mm_cmd mm_cmds[] = {
 	    "Its certificates are revoked, and its quota comes back within the "
 	    "batch's allowance.  So what a station may not scrap itself: a "
 	    "unit that has proved its identity, and more than the allowance."),
+	ROW("batch", "release", "BATCH SERIAL", 2, 2, MM_C_NONE, batch_release,
+	    "end the quarantine of a unit that two stations told of",
+	    "It is the station's that --station names: what failed may be "
+	    "made again, what passed is as any other unit.  What a sync has "
+	    "put aside is mintmark station quarantine's."),
 	ROW("batch", "people", "BATCH", 1, 1, MM_C_NONE, batch_people,
 	    "who may stand at a batch's stations, by their badges' hashes",
 	    NULL),

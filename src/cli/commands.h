@@ -37,7 +37,7 @@
 	X(token_label) X(device_birth_record) X(line_check) X(batch_list)  \
 	X(batch_show) X(batch_create) X(batch_open) X(batch_pause)         \
 	X(batch_close) X(batch_extend) X(batch_share) X(batch_report)      \
-	X(batch_units) X(batch_scrap)                                      \
+	X(batch_units) X(batch_scrap) X(batch_release)                     \
 	X(batch_order) X(station_list) X(station_show) X(station_create)   \
 	X(station_remove) X(station_pin) X(station_trust) X(station_sync)  \
 	X(station_quarantine) X(ca_root_crl) X(crl_sync) X(group_list)     \

@@ -123,7 +123,8 @@ static const char *const advice[MM_REASON_COUNT] = {
 	[MM_R_BATCH_UNIT] =
 	    "The serial number was told of by two stations, or with two keys: "
 	    "or a sync put one of them aside: find the boards that have it: "
-	    "mintmark batch report, mintmark station quarantine",
+	    "mintmark batch report, mintmark batch release, mintmark station "
+	    "quarantine",
 	[MM_R_BATCH_SHARE] =
 	    "The batch is shared out among other stations: mintmark batch "
 	    "share",

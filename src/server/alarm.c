@@ -72,6 +72,11 @@ static const struct row {
 	{ "group-closed", WARNING,
 	    "A device came with the credential of a group that is closed",
 	    NULL },
+	{ "unit-of-another-station", WARNING,
+	    "A station told of units that another one has made",
+	    "Its credential may be stolen: mintmark batch units --station "
+	    "says who made them; mintmark key revoke where nobody at the "
+	    "station knows of it" },
 	{ "too-many-replacements", WARNING,
 	    "A device's certificate was replaced too often in a short time",
 	    NULL },

@@ -34,6 +34,11 @@ MM_MUST enum mm_err mm_batch_shares(struct mm_rest *r, const json_t *list,
 MM_MUST enum mm_err mm_batch_station(struct mm_rest *r, const char *id,
     struct mm_station *s, struct mm_why *why);
 
+/* Whether a batch's serial number is for the station with that share (NULL:
+ * there is none): each has its own where stations take the next one. */
+bool mm_batch_is_of_share(const struct mm_production *b,
+    const struct mm_share *s, uint64_t at);
+
 /* It, as an answer. */
 void mm_station_put(struct mm_rest *r, const struct mm_station *s);
 

@@ -17,6 +17,16 @@ mm_set_up_done(struct mm_set_up *g)
 	mm_buf_wipe(&g->document);
 }
 
+/* see batches.h */
+bool
+mm_batch_is_of_share(const struct mm_production *b, const struct mm_share *s,
+    uint64_t at)
+{
+	return s == NULL || b->order->take != MM_WORK_NEXT ||
+	    (at >= (uint64_t)s->first &&
+	    at < (uint64_t)(s->first + s->n + s->scrap));
+}
+
 /* One of the batch; where the station (s, or NULL) takes the next serial
  * number, others' are none of its business. */
 static enum mm_err
@@ -28,9 +38,7 @@ check_serial(const struct mm_production *b, const struct mm_roll *roll,
 	if (!mm_device_id_valid(device) || !mm_roll_find(roll, device, &at))
 		return MM_FAIL(why, MM_ENOTFOUND, "batch %s has no such device",
 		    b->id);
-	if (s == NULL || b->order->take != MM_WORK_NEXT ||
-	    (at >= (uint64_t)s->first &&
-	    at < (uint64_t)(s->first + s->n + s->scrap)))
+	if (mm_batch_is_of_share(b, s, at))
 		return MM_OK;
 	return MM_FAIL(why, MM_ENOTFOUND, "%.64s is another station's",
 	    device);

@@ -11,7 +11,10 @@
  * What became of each unit, as its station reports it.  A report may come
  * again: the same is nothing new.  A serial number that another station has,
  * or that came with another key, is quarantined with both named, and stays
- * so.  What is scrapped is revoked, and gives its quota back.
+ * so until an operator clears it.  Where it has a certificate, another
+ * station's word is no more than noted, with an alert: who has one station's
+ * credential spoils nothing that others made.  What is scrapped is revoked,
+ * and gives its quota back.
  *
  * The entry goes first, and then what it tells of, as many units at once as a
  * commit has: whatever ends a report in its midst, nothing was changed that
@@ -29,7 +32,15 @@ struct unit {
 	struct mm_made made;
 	char result[16];
 	bool same;  /* as it was */
+	bool other; /* another station's, that has a certificate, ... */
+	bool noted; /* ... which is told of just now */
 	bool gives; /* scrapped just now, with a certificate */
+};
+struct told { /* a request */
+	const struct mm_production *b;
+	const struct mm_roll *roll;
+	char station[MM_NAME_MAX + 1];
+	bool clear; /* an operator ends a quarantine */
 };
 #define M(name, type, must, at)                              \
 	{                                                    \
@@ -54,6 +65,34 @@ is_zero(const uint8_t v[32])
 	return memcmp(v, none, 32) == 0;
 }
 
+/* Another station's word of what has a certificate: it stays as it is, and has
+ * the first of those stations noted. */
+static void
+note_other(struct unit *u, const struct mm_made *have)
+{
+	char who[sizeof(u->made.station)];
+
+	strcpy(who, u->made.station);
+	u->made = *have;
+	u->other = true;
+	u->noted = have->other[0] == '\0';
+	u->same = !u->noted;
+	if (u->noted)
+		strcpy(u->made.other, who);
+}
+
+/* An operator has looked: what was put aside is that station's. */
+static void
+clear(struct unit *u, const struct mm_made *have)
+{
+	struct mm_made *m = &u->made;
+
+	m->version = have->version;
+	u->same = have->result != MM_UNIT_QUARANTINED;
+	if (!is_zero(have->spki))
+		memcpy(m->spki, have->spki, 32);
+}
+
 /* Newer news of the same board replaces older; anything else is for a person
  * to look at. */
 static void
@@ -68,6 +107,9 @@ merge(struct unit *u, const struct mm_made *have)
 		u->same = true;
 		m->result = MM_UNIT_QUARANTINED;
 		memcpy(m->other, have->other, sizeof(m->other));
+	} else if (strcmp(m->station, have->station) != 0 &&
+	    !is_zero(have->spki)) {
+		note_other(u, have);
 	} else if (strcmp(m->station, have->station) != 0 || other_key) {
 		m->result = MM_UNIT_QUARANTINED;
 		memcpy(m->other, have->station, sizeof(m->other));
@@ -75,6 +117,7 @@ merge(struct unit *u, const struct mm_made *have)
 	} else {
 		if (is_zero(m->spki))
 			memcpy(m->spki, have->spki, 32);
+		memcpy(m->other, have->other, sizeof(m->other));
 		u->same = have->result == MM_UNIT_SCRAPPED ||
 			  (m->result != MM_UNIT_SCRAPPED &&
 			      have->result != MM_UNIT_ISSUED &&
@@ -86,39 +129,55 @@ merge(struct unit *u, const struct mm_made *have)
 
 static enum mm_err
 look_up(
-    struct mm_rest *r, const char *batch, struct unit *u, struct mm_why *why)
+    struct mm_rest *r, const struct told *t, struct unit *u,
+    struct mm_why *why)
 {
 	struct mm_made have;
 	enum mm_err rc =
-	    mm_made_get(r->reader, batch, u->made.serial, &have, why);
+	    mm_made_get(r->reader, t->b->id, u->made.serial, &have, why);
 
-	if (rc == MM_OK)
+	if (rc == MM_OK && t->clear)
+		clear(u, &have);
+	else if (rc == MM_OK)
 		merge(u, &have);
+	else
+		u->same = rc == MM_ENOTFOUND && t->clear;
 	return rc == MM_ENOTFOUND ? MM_OK : rc;
 }
 
+/* One of the batch's, and where stations take the next serial number, of the
+ * station's share. */
 static enum mm_err
-read_unit(json_t *in, const struct mm_roll *roll, const char *station,
-    struct unit *u, struct mm_why *why)
+check_serial(const struct told *t, const char *serial, struct mm_why *why)
 {
-	uint64_t index;
+	const struct mm_share *s = mm_production_share_of(t->b, t->station);
+	uint64_t at;
 
+	if (!mm_roll_find(t->roll, serial, &at))
+		return MM_FAIL(why, MM_EINPUT,
+		    "serial: %s is none of the batch", serial);
+	return mm_batch_is_of_share(t->b, s, at) ? MM_OK : MM_FAIL(why,
+	    MM_EPOLICY, "serial: %s is another station's", serial);
+}
+
+static enum mm_err
+read_unit(json_t *in, const struct told *t, struct unit *u,
+    struct mm_why *why)
+{
 	MM_TRY(mm_rest_members(in, unit_members,
 	    sizeof(unit_members) / sizeof(unit_members[0]), u, why));
-	strcpy(u->made.station, station);
+	strcpy(u->made.station, t->station);
 	u->made.result =
 	    mm_work_word(mm_unit_result_words, MM_UNIT_COUNT, u->result);
 	if (u->made.result <= MM_UNIT_ISSUED)
 		return MM_FAIL(why, MM_EINPUT, "result: no such word");
+	if (t->clear && u->made.result > MM_UNIT_FAILED)
+		return MM_FAIL(why, MM_EINPUT,
+		    "result: what is cleared has passed or failed");
 	if (u->made.at > mm_now_ms() + AHEAD_MS)
 		return MM_FAIL(why, MM_EINPUT,
 		    "at: %s is made after now", u->made.serial);
-	if (!mm_roll_find(roll, u->made.serial, &index))
-		return MM_FAIL(why, MM_EINPUT,
-		    "serial: %s is none of the "
-		    "batch",
-		    u->made.serial);
-	return MM_OK;
+	return check_serial(t, u->made.serial, why);
 }
 
 /* ---- what is scrapped ---- */
@@ -301,6 +360,34 @@ enter(struct mm_rest *r, const char *batch, const char *station, size_t n,
 	return mm_desk_enter(r->desk, &e, why);
 }
 
+/* One alert a report, which names the first unit. */
+static enum mm_err
+alert(struct mm_rest *r, const struct told *t, const struct unit *u, size_t n,
+    struct mm_why *why)
+{
+	const char *first = NULL;
+	char text[24];
+	size_t noted = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (u[i].noted && first == NULL)
+			first = u[i].made.serial;
+		noted += u[i].noted;
+	}
+	if (first == NULL)
+		return MM_OK;
+	snprintf(text, sizeof(text), "%zu", noted);
+	return mm_desk_enter(r->desk, &(struct mm_entry){
+	    .type = MM_E_ALERT,
+	    .field = { [MM_F_ACTOR] = r->login.id,
+		[MM_F_BATCH] = t->b->id,
+		[MM_F_STATION] = t->station,
+		[MM_F_DEVICE] = first,
+		[MM_F_PRODUCT] = t->b->order->product,
+		[MM_F_COUNT] = text,
+		[MM_F_REASON] = "unit-of-another-station" } }, why);
+}
+
 static enum mm_err
 write_all(struct mm_rest *r, const char *batch, const struct unit *u, size_t n,
     struct mm_why *why)
@@ -322,15 +409,25 @@ write_all(struct mm_rest *r, const char *batch, const struct unit *u, size_t n,
 }
 
 static enum mm_err
-write_news(struct mm_rest *r, const char *batch, const char *station,
-    const struct unit *u, size_t n, size_t *written, struct mm_why *why)
+write_news(struct mm_rest *r, const struct told *t, const struct unit *u,
+    size_t n, size_t *written, struct mm_why *why)
 {
 	for (size_t i = 0; i < n; i++)
 		*written += !u[i].same;
 	if (*written == 0)
 		return MM_OK;
-	MM_TRY(enter(r, batch, station, *written, why));
-	return write_all(r, batch, u, n, why);
+	MM_TRY(enter(r, t->b->id, t->station, *written, why));
+	MM_TRY(alert(r, t, u, n, why));
+	return write_all(r, t->b->id, u, n, why);
+}
+
+static void
+put_other(struct mm_json *j, const struct unit *u, const char *other)
+{
+	mm_json_open(j, '{');
+	mm_json_str(j, "serial", u->made.serial);
+	mm_json_str(j, "other", other);
+	mm_json_close(j, '}');
 }
 
 static void
@@ -340,15 +437,15 @@ put_answer(struct mm_rest *r, const struct unit *u, size_t n, size_t written)
 	mm_json_int(&r->j, "written", (int64_t)written);
 	mm_json_int(&r->j, "unchanged", (int64_t)(n - written));
 	mm_json_open_key(&r->j, "quarantined", '[');
-	for (size_t i = 0; i < n; i++) {
-		if (u[i].made.result != MM_UNIT_QUARANTINED ||
-		    u[i].made.other[0] == '\0')
-			continue;
-		mm_json_open(&r->j, '{');
-		mm_json_str(&r->j, "serial", u[i].made.serial);
-		mm_json_str(&r->j, "other", u[i].made.other);
-		mm_json_close(&r->j, '}');
-	}
+	for (size_t i = 0; i < n; i++)
+		if (!u[i].other && u[i].made.other[0] != '\0' &&
+		    u[i].made.result == MM_UNIT_QUARANTINED)
+			put_other(&r->j, &u[i], u[i].made.other);
+	mm_json_close(&r->j, ']');
+	mm_json_open_key(&r->j, "disputed", '[');
+	for (size_t i = 0; i < n; i++)
+		if (u[i].other)
+			put_other(&r->j, &u[i], u[i].made.station);
 	mm_json_close(&r->j, ']');
 	mm_json_close(&r->j, '}');
 }
@@ -376,30 +473,29 @@ may_revoke(struct mm_rest *r, const struct unit *u, struct mm_why *why)
 }
 
 static enum mm_err
-look_up_all(struct mm_rest *r, const struct mm_production *b,
-    const char *station, struct unit *u, size_t n, struct mm_why *why)
+look_up_all(struct mm_rest *r, const struct told *t, struct unit *u, size_t n,
+    struct mm_why *why)
 {
 	int64_t gives = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		MM_TRY(look_up(r, b->id, &u[i], why));
+		MM_TRY(look_up(r, t, &u[i], why));
 		MM_TRY(may_revoke(r, &u[i], why));
-		MM_TRY(may_scrap(r, b, &u[i], why));
+		MM_TRY(may_scrap(r, t->b, &u[i], why));
 		gives += u[i].gives;
 	}
 	return gives == 0 || !is_the_lines(r) ? MM_OK :
-	    check_allowance(r, b, station, gives, why);
+	    check_allowance(r, t->b, t->station, gives, why);
 }
 
 static enum mm_err
-read_units(const json_t *list, const struct mm_roll *roll, const char *station,
-    struct unit *u, struct mm_why *why)
+read_units(const json_t *list, const struct told *t, struct unit *u,
+    struct mm_why *why)
 {
 	size_t n = json_array_size(list);
 
 	for (size_t i = 0; i < n; i++)
-		MM_TRY(read_unit(
-		    json_array_get(list, i), roll, station, &u[i], why));
+		MM_TRY(read_unit(json_array_get(list, i), t, &u[i], why));
 	qsort(u, n, sizeof(*u), by_serial);
 	for (size_t i = 1; i < n; i++)
 		if (by_serial(&u[i - 1], &u[i]) == 0)
@@ -411,46 +507,58 @@ read_units(const json_t *list, const struct mm_roll *roll, const char *station,
 }
 
 static enum mm_err
-whose(struct mm_rest *r, const struct mm_production *b, struct mm_station *s,
-    struct mm_why *why)
+whose(struct mm_rest *r, struct told *t, struct mm_why *why)
 {
 	const char *name = json_string_value(json_object_get(r->in, "station"));
+	const struct mm_production *b = t->b;
+	struct mm_station s;
 
-	MM_TRY(mm_batch_station(r, name, s, why));
-	if (b->nshares > 0 && mm_production_share_of(b, s->id) == NULL)
+	MM_TRY(mm_batch_station(r, name, &s, why));
+	if (b->nshares > 0 && mm_production_share_of(b, s.id) == NULL)
 		return MM_FAIL(why, MM_ENOTFOUND,
 		    "batch %s has no share for "
 		    "station %s",
-		    b->id, s->id);
+		    b->id, s.id);
+	strcpy(t->station, s.id);
 	return MM_OK;
+}
+
+static enum mm_err
+read_clear(struct mm_rest *r, struct told *t, struct mm_why *why)
+{
+	t->clear = json_is_true(json_object_get(r->in, "clear"));
+	return !t->clear || !is_the_lines(r) ? MM_OK : MM_FAIL(why,
+	    MM_EPOLICY, "what was put aside, an operator clears");
 }
 
 enum mm_err
 mm_rest_batch_units(struct mm_rest *r, struct mm_why *why)
 {
 	MM_OWN(units_free) struct unit *u = NULL;
-	const struct mm_production *b;
-	const struct mm_roll *roll;
 	const json_t *list = json_object_get(r->in, "units");
+	const json_t *is_cleared = json_object_get(r->in, "clear");
 	size_t n = json_array_size(list), written = 0;
 	char id[MM_NAME_MAX + 1];
-	struct mm_station s;
+	struct told t;
 
 	if (!json_is_string(json_object_get(r->in, "station")) ||
-	    json_object_size(r->in) != 2 || n < 1 || n > UNITS_MOST)
+	    (is_cleared != NULL && !json_is_boolean(is_cleared)) ||
+	    json_object_size(r->in) != 2U + (is_cleared != NULL) || n < 1 ||
+	    n > UNITS_MOST)
 		return MM_FAIL(why, MM_EINPUT,
 		    "JSON: want station, and 1 to "
 		    "%d units",
 		    UNITS_MOST);
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
-	MM_TRY(mm_desk_batch(r->desk, id, &b, &roll, why));
-	MM_TRY(whose(r, b, &s, why));
+	MM_TRY(mm_desk_batch(r->desk, id, &t.b, &t.roll, why));
+	MM_TRY(whose(r, &t, why));
+	MM_TRY(read_clear(r, &t, why));
 	u = calloc(n, sizeof(*u));
 	if (u == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	MM_TRY(read_units(list, roll, s.id, u, why));
-	MM_TRY(look_up_all(r, b, s.id, u, n, why));
-	MM_TRY(write_news(r, b->id, s.id, u, n, &written, why));
+	MM_TRY(read_units(list, &t, u, why));
+	MM_TRY(look_up_all(r, &t, u, n, why));
+	MM_TRY(write_news(r, &t, u, n, &written, why));
 	put_answer(r, u, n, written);
 	return MM_OK;
 }

@@ -942,7 +942,7 @@ def test_a_report_adds_up(factory):
             unit(p + "005", "failed", 31, reason="no-answer")]
     assert tell(factory, name, "rep-1", told, key=key)["written"] == 3
     assert tell(factory, name, "rep-1", told, key=key) == {
-        "written": 0, "unchanged": 3, "quarantined": []}
+        "written": 0, "unchanged": 3, "quarantined": [], "disputed": []}
     r = report()
     assert (r["passed"], r["failed"], r["issued"]) == (2, 1, 3)
     assert r["yield_percent"] == 66 and r["units_per_hour"] == 2
@@ -1038,7 +1038,8 @@ def test_a_long_report_is_written_in_few_commits(factory):
     a = tell(factory, name, "long-1", units, key=key)
     assert a["written"] == 700 and a["quarantined"] == []
     a = tell(factory, name, "long-1", units, key=key)
-    assert a == {"written": 0, "unchanged": 700, "quarantined": []}
+    assert a == {"written": 0, "unchanged": 700, "quarantined": [],
+                 "disputed": []}
     r = factory.w.rest("GET", f"/batches/{name}/report").json
     assert r["passed"] == 700, r
     reported, = [e for e in factory.entries(name)
@@ -1115,6 +1116,55 @@ def test_a_serial_of_two_stations_is_put_aside(factory):
                 [unit(p + "003", "nosuch")],
                 [unit(p + "003", "passed")] * 2, []):
         tell(factory, name, "two-1", bad, key=one, want=400)
+
+
+def test_a_station_spoils_no_other_ones_units(factory):
+    """What has a certificate stays as it is, whoever tells of it; a share is
+    its station's; what was put aside an operator clears."""
+    w = factory.w
+    own, thief = factory.station("own-1"), factory.station("own-2")
+    name = factory.batch(9)["id"]
+    serial = f"P{factory.n}-001"
+    assert factory.enrol(serial, own, 20, batch=name,
+                         station="own-1").status == 200
+    tell(factory, name, "own-1", [unit(serial, "passed")], key=own)
+    for written in (1, 0):
+        a = tell(factory, name, "own-2", [unit(serial, "failed", 1)],
+                 key=thief)
+        assert a == {"written": written, "unchanged": 1 - written,
+                     "quarantined": [],
+                     "disputed": [{"serial": serial, "other": "own-1"}]}
+    u = w.rest("GET", f"/batches/{name}/units").json["items"][0]
+    assert (u["result"], u["station"], u["other_station"]) == (
+        "passed", "own-1", "own-2")
+    assert [e["device"] for e in factory.entries(name)
+            if e.get("reason") == "unit-of-another-station"] == [serial]
+    # what is not made yet is put aside, until somebody has looked
+    early = f"P{factory.n}-002"
+    tell(factory, name, "own-2", [unit(early, "failed")], key=thief)
+    tell(factory, name, "own-1", [unit(early, "failed", 1)], key=own)
+    refused(factory.enrol(early, own, 21, batch=name, station="own-1"),
+            "unit-put-aside")
+    body = {"station": "own-1", "clear": True,
+            "units": [unit(early, "failed", 2)]}
+    path = f"/batches/{name}/units"
+    assert w.rest("POST", path, body, key=own).status == 403
+    body["units"][0]["result"] = "scrapped"
+    assert w.rest("POST", path, body).status == 400
+    for written in (1, 0):
+        a = w.cli("--json", "batch", "release", name, early, "--station",
+                  "own-1", "--result", "failed", "--reason", "looked")
+        assert json.loads(a.stdout)["written"] == written
+    assert factory.enrol(early, own, 21, batch=name,
+                         station="own-1").status == 200
+    # a share of which the other one takes the next
+    name = factory.batch(4, take="next", shares=[
+        {"station": "own-1", "share": 2},
+        {"station": "own-2", "share": 2}])["id"]
+    p = f"P{factory.n}-"
+    tell(factory, name, "own-2", [unit(p + "001", "failed")], key=thief,
+         want=403)
+    tell(factory, name, "own-2", [unit(p + "003", "failed")], key=thief)
 
 
 # ---- work orders ----
