@@ -87,6 +87,8 @@ struct mm_facts {
 	struct mm_claim claim;
 	struct mm_cert_row claimed;         /* the claim's certificate */
 	struct mm_cert_row newest;          /* the device's newest LDevID */
+	bool paced;                         /* as many renewals as there may
+	                                     * be are behind the certificate */
 	char predecessor_issuer[MM_NAME_MAX + 1]; /* of cert.predecessor */
 	enum mm_cert_state predecessor_state;
 	uint8_t predecessor_reason;

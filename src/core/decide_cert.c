@@ -141,9 +141,19 @@ key_new(const struct mm_facts *f, struct mm_verdict *v)
 		   : MM_R_NONE;
 }
 
+/* One device neither spends its profile's ceiling nor fills the ledger.  The
+ * same request again is answered all the same. */
+static enum mm_reason
+not_paced(const struct mm_facts *f, struct mm_verdict *v)
+{
+	(void)v;
+	return f->paced && !mm_claim_replayable(f) ? MM_R_TOO_MANY
+						   : MM_R_NONE;
+}
+
 static mm_check_fn *const renewal_fit[] = { cert_known, cert_ldevid,
 	cert_not_cloned, cert_good, mm_check_device, mm_check_own, cert_late,
-	names_same, key_new, NULL };
+	names_same, key_new, not_paced, NULL };
 
 /* see checks.h */
 enum mm_reason

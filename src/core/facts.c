@@ -224,10 +224,40 @@ read_newest(struct reading *g)
 	    &f->newest, NULL), &f->has_newest);
 }
 
+/*
+ * A renewal's certificate names the one before it, so a device's renewals are
+ * counted along these, and only where the first of them is young: what is
+ * renewed when it is time reads nothing.  Short lives are renewed more often:
+ * for them the time is that of so many thirds of one.
+ */
+enum { RENEWALS_MOST = 24, DAY_MS = 86400000 };
+
+static enum mm_err
+read_pace(struct reading *g)
+{
+	struct mm_facts *f = g->f;
+	struct mm_cert_row row = f->cert;
+	int64_t life_ms = row.not_after_s * 1000 - row.issued_at;
+	int64_t span_ms = life_ms < DAY_MS / RENEWALS_MOST * 3 ?
+	    life_ms / 3 * RENEWALS_MOST : DAY_MS;
+	unsigned n = 0;
+	bool has = true;
+
+	while (has && n < RENEWALS_MOST && !mm_zero(row.predecessor, 16) &&
+	    row.issued_at > f->now_ms - span_ms) {
+		n++;
+		MM_TRY(maybe(mm_get_cert(g->r, row.predecessor, &row, NULL),
+		    &has));
+	}
+	f->paced = n == RENEWALS_MOST;
+	return MM_OK;
+}
+
 static enum mm_err
 read_renewal(struct reading *g)
 {
 	MM_TRY(read_names(g));
+	MM_TRY(read_pace(g));
 	return read_newest(g);
 }
 

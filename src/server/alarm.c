@@ -78,7 +78,8 @@ static const struct row {
 	    "says who made them; mintmark key revoke where nobody at the "
 	    "station knows of it" },
 	{ "too-many-replacements", WARNING,
-	    "A device's certificate was replaced too often in a short time",
+	    "A device's certificate was replaced or renewed too often in a "
+	    "short time",
 	    NULL },
 	{ "device-in-the-field", WARNING,
 	    "A line's credential wanted another key for a device that is in "

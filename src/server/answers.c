@@ -80,7 +80,8 @@ static const struct {
 	    "used up" },
 	{ MM_R_GUESSED, "wrong codes came for this device: wait before "
 	    "trying again" },
-	{ MM_R_TOO_MANY, "the certificate was replaced too often today" },
+	{ MM_R_TOO_MANY, "the certificate was replaced, or renewed, too often "
+	    "today" },
 	{ MM_R_CEILING, "a ceiling of the signer is reached" },
 	{ MM_R_AUTHORISE_NO, "the maker's own system does not allow it" },
 	{ MM_R_AUTHORISE_AWAY, "the maker's own system cannot be asked now: "

@@ -233,6 +233,8 @@ SPOIL(other_confirmed, claimed(f, false, MM_CERT_CONFIRMED))
 SPOIL(other_revoked, claimed(f, false, MM_CERT_REVOKED))
 SPOIL(other_often, other(f); f->claim.replaced = 3;
     f->claim.replaced_at = NOW_MS - 1)
+SPOIL(paced, f->paced = true)
+SPOIL(again_paced, again(f); f->paced = true)
 SPOIL(other_long_ago, other(f); f->claim.replaced = 3;
     f->claim.replaced_at = NOW_MS - DAY_MS)
 
@@ -616,6 +618,10 @@ static const struct row {
 	    MM_FX_RENEWAL },
 	{ "renewal, too often", CERT, RENEW, other_often,
 	    ALERT(MM_R_TOO_MANY) },
+	{ "renewal, one too many", CERT, RENEW, paced,
+	    ALERT(MM_R_TOO_MANY) },
+	{ "renewal again, one too many", CERT, RENEW, again_paced, MM_R_NONE,
+	    MM_ACT_REPLAY, MM_FX_RENEWAL },
 	{ "renewal, a day later", CERT, RENEW, other_long_ago, MM_R_NONE,
 	    MM_ACT_ISSUE, MM_FX_RENEWAL },
 	{ "renewal, revoked", CERT, RENEW, other_revoked,

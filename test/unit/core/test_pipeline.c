@@ -236,6 +236,38 @@ too_many(void **state)
 	mm_job_free(&a);
 }
 
+/* One after the other, each by the one before, and then no more today. */
+static void
+renews_no_end(void **state)
+{
+	struct rig *r = *state;
+	struct mm_token_made t = rig_token(r, "SN-endless");
+	EVP_PKEY *key = rig_key(), *next = NULL;
+	struct mm_job *a = claim(r, &t, key), *c;
+
+	for (unsigned i = 0; i < 24; i++) {
+		next = rig_key();
+		c = by_cert(r, MM_JOB_REENROL, next, a, "");
+		assert_int_equal(c->result, MM_OK);
+		if (i < 23) {
+			mm_job_free(&a);
+			mm_pkey_free(&key);
+			a = c;
+			key = next;
+		}
+	}
+	mm_job_free(&a);
+	mm_pkey_free(&key);
+	key = rig_key();
+	a = by_cert(r, MM_JOB_REENROL, key, c, "");
+	assert_int_equal(a->result, MM_ERATE);
+	assert_true(a->retry_after_s > 0);
+	assert_int_equal(reason_of(a), MM_R_TOO_MANY);
+	mm_pkey_free(&key);
+	mm_pkey_free(&next);
+	mm_job_free(&c);
+}
+
 static struct mm_job *
 basic(struct rig *r, const char *id, const char *secret, EVP_PKEY *key)
 {
@@ -495,6 +527,7 @@ main(void)
 		cmocka_unit_test(race_same_key),
 		cmocka_unit_test(race_other_keys),
 		cmocka_unit_test(renewal),
+		cmocka_unit_test(renews_no_end),
 		cmocka_unit_test(too_many),
 		cmocka_unit_test(compatible_door),
 		cmocka_unit_test(factory_identity),
