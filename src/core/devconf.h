@@ -130,7 +130,8 @@ struct mm_devconf_given {
 	bool changed;                 /* given is another one than version */
 	/* devconf_give.c's: */
 	char basis[160], serial[33];
-	int64_t initial;
+	int64_t initial, said_at;     /* when another version was last made
+	                               * for what the device said; 0 never */
 	uint64_t note;                /* that record's version */
 	bool noted;                   /* and it says all this */
 };

@@ -13,7 +13,10 @@
  * basis: the versions of the sets that may be its, and of the device's own
  * row.  While the basis is the same, nothing is rendered.
  */
-enum { HISTORY = 512 }; /* entries that are looked at for its batch */
+enum {
+	HISTORY = 512,     /* entries that are looked at for its batch */
+	SAYS_MS = 3600000, /* of a new version for what a device says */
+};
 
 MM_FREE_FN(json_free, json_t, json_decref)
 
@@ -53,6 +56,15 @@ read_salt(const json_t *o, struct mm_devconf_given *g)
 	    sizeof(g->salt), NULL) == MM_OK;
 }
 
+/* A record of most has none. */
+static bool
+read_said(const json_t *o, struct mm_devconf_given *g)
+{
+	const char *said = json_string_value(json_object_get(o, "said_at"));
+
+	return said == NULL || mm_time_parse(said, &g->said_at, NULL) == MM_OK;
+}
+
 static bool
 read_note(const json_t *o, struct mm_devconf_given *g)
 {
@@ -64,7 +76,7 @@ read_note(const json_t *o, struct mm_devconf_given *g)
 	g->initial = json_integer_value(json_object_get(o, "initial"));
 	return hex != NULL && at != NULL &&
 	    mm_hex_parse(hex, strlen(hex), g->sha256, 32, NULL) == MM_OK &&
-	    read_salt(o, g) &&
+	    read_salt(o, g) && read_said(o, g) &&
 	    mm_time_parse(at, &g->given_at, NULL) == MM_OK &&
 	    copy(o, "basis", g->basis, sizeof(g->basis)) &&
 	    copy(o, "batch", g->batch, sizeof(g->batch)) &&
@@ -244,6 +256,20 @@ has_another(const struct mm_devconf_who *who, const struct mm_devconf_given *g)
 	    strncmp(who->mark, "0000000000000000", 16) != 0;
 }
 
+/* The document is what it was, and the device says that it has more: each time
+ * is an entry and a signature, so that is believed once an hour. */
+static enum mm_err
+believe(struct mm_devconf_given *g, struct mm_why *why)
+{
+	int64_t now = mm_now_ms();
+
+	if (now - g->said_at < SAYS_MS && now >= g->said_at)
+		return MM_FAIL(why, MM_ERATE, "another version was made for "
+		    "what the device says it has: not twice in an hour");
+	g->said_at = now;
+	return MM_OK;
+}
+
 /*
  * Another document is another version, above all that the device may have: the
  * one that it was given last, its initial one, and the one that it says it
@@ -255,12 +281,15 @@ number(struct mm_devconf_given *g, const uint8_t sha256[32],
 {
 	const int64_t says = who->says;
 	int64_t most = g->given;
+	bool same = most > 0 && memcmp(sha256, g->sha256, 32) == 0 &&
+	    !mm_zero(g->salt, sizeof(g->salt));
 
-	if (most > 0 && memcmp(sha256, g->sha256, 32) == 0 && says <= most &&
-	    !has_another(who, g) && !mm_zero(g->salt, sizeof(g->salt))) {
+	if (same && says <= most && !has_another(who, g)) {
 		g->version = most;
 		return MM_OK;
 	}
+	if (same)
+		MM_TRY(believe(g, why));
 	MM_TRY(mm_salt_make(g->salt, why));
 	if (g->initial > most)
 		most = g->initial;

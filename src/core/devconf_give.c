@@ -53,6 +53,8 @@ put_note(const struct mm_devconf_given *g, int64_t held, struct mm_buf *body)
 	mm_json_time(&j, "at", g->changed ? mm_now_ms() : g->given_at);
 	mm_json_int(&j, "held", held);
 	mm_json_int(&j, "initial", g->initial);
+	if (g->said_at != 0)
+		mm_json_time(&j, "said_at", g->said_at);
 	mm_json_str(&j, "batch", g->batch);
 	mm_json_str(&j, "serial", g->serial);
 	mm_json_str(&j, "basis", g->basis);

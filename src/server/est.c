@@ -328,8 +328,8 @@ mm_est_refuse(struct mm_http_resp *resp, const struct mm_call *c,
 	mm_http_problem(resp, mm_err_http(rc), mm_err_slug(rc),
 	    reason != MM_R_NONE ? mm_answer_sentence(reason) : why->text,
 	    mm_reason_text(reason), c->req.id);
-	if (rc == MM_EAGAIN)
-		mm_answer_retry(resp, 2);
+	if (rc == MM_EAGAIN || rc == MM_ERATE)
+		mm_answer_retry(resp, rc == MM_EAGAIN ? 2 : 3600);
 }
 
 static void

@@ -147,6 +147,14 @@ def test_a_version_that_was_given_twice_is_left_behind(clean):
     assert ask(w, who, a.headers["etag"]).status == 304
     a = ask(w, who, '"1-0123456789abcdef"')
     assert opened(w, a)[0]["version"] == "2"
+    # what it says makes a version an hour, and what is set makes one at once
+    entries = len(given(w, "F-twice"))
+    for tag in '"2-1111111111111111"', '"7-1111111111111111"':
+        a = ask(w, who, tag)
+        assert a.status == 429 and int(a.headers["retry-after"]) > 0, a
+    assert len(given(w, "F-twice")) == entries
+    put(w, "products", "thermo", template='{"a":2}')
+    assert opened(w, ask(w, who, '"7-1111111111111111"'))[0]["version"] == "8"
 
 
 def given(w, device):
