@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #define SUITES_13 "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 #define SUITES_12 "ECDHE-PSK-CHACHA20-POLY1305"
@@ -162,7 +163,9 @@ next_cert(struct mmd_bytes *der)
 	return x;
 }
 
-/* The anchor is believed whether or not it signed itself. */
+/* The anchor is believed whether or not it signed itself.  The purpose is asked
+ * of each CA, too: one that is for clients alone, such as a line's, whose key
+ * lies at a station, has no servers below it. */
 static bool
 set_anchor(struct mmd_openssl_tls *t)
 {
@@ -170,7 +173,8 @@ set_anchor(struct mmd_openssl_tls *t)
 	X509 *x = next_cert(&der);
 	X509_STORE *store = SSL_CTX_get_cert_store(t->ctx);
 	bool ok = x != NULL && X509_STORE_add_cert(store, x) == 1 &&
-	    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1;
+	    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
+	    SSL_CTX_set_purpose(t->ctx, X509_PURPOSE_SSL_SERVER) == 1;
 
 	X509_free(x);
 	SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, NULL);
@@ -231,7 +235,8 @@ set_versions(struct mmd_openssl_tls *t)
 	    SSL_CTX_set_max_proto_version(t->ctx, most) == 1;
 }
 
-/* RFC 6125: the name or address asked for, in the certificate's SAN. */
+/* RFC 9525 2: the name or address asked for, in the certificate's SAN.  Never
+ * its subject's CN: a device's is what the device is called. */
 static bool
 set_peer(struct mmd_openssl_tls *t)
 {
@@ -245,6 +250,8 @@ set_peer(struct mmd_openssl_tls *t)
 	if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1)
 		return true;
 	ERR_clear_error();
+	X509_VERIFY_PARAM_set_hostflags(param,
+	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	/* SSL_set_tlsext_host_name, without its cast that drops const. */
 	return SSL_set1_host(t->ssl, host) == 1 &&
 	    SSL_ctrl(t->ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME,

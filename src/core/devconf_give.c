@@ -93,13 +93,45 @@ store(struct mm_desk *d, const struct mm_devconf_given *g, int64_t held,
 
 /* ---- signing ---- */
 
-/* A line CA's devices trust what is above it, too. */
+/* The last certificate of each is by the same CA: a root. */
+static bool
+ends_alike(const struct mm_chain *a, const struct mm_chain *b)
+{
+	struct mm_cert x, y;
+
+	return a != NULL && b != NULL && a->n > 0 && b->n > 0 &&
+	    mm_cert_walk(a->der[a->n - 1], &x, NULL) == MM_OK &&
+	    mm_cert_walk(b->der[b->n - 1], &y, NULL) == MM_OK &&
+	    mm_bytes_eq(x.issuer, y.issuer);
+}
+
+/* An issuer whose key never left, below the root that those devices trust. */
+static const char *
+beside(struct mm_core *c, const char *line)
+{
+	const struct mm_chain *of = mm_issuer_chain(c, line);
+
+	for (size_t i = 0; i < c->config->nissuer; i++) {
+		const struct mm_issuer_conf *p = &c->config->issuer[i];
+
+		if (!p->line && !p->retired && !mm_issuer_upstream(p) &&
+		    ends_alike(of, mm_issuer_chain(c, p->name)))
+			return p->name;
+	}
+	return line;
+}
+
+/* A line CA's key is at a station: no device would believe who it certified.
+ * Its devices trust what is above it, too. */
 static const char *
 signer_of(struct mm_core *c, const char *issuer)
 {
+	const struct mm_issuer_conf *conf = mm_config_issuer(c->config, issuer);
 	const struct mm_made_line *line = mm_lines_find(c->lines, issuer);
 
-	return line != NULL ? line->above : issuer;
+	if (line != NULL)
+		return line->above;
+	return conf != NULL && conf->line ? beside(c, issuer) : issuer;
 }
 
 static enum mm_err

@@ -118,6 +118,7 @@ ask(struct mm_desk *d, const struct mm_login *by, const char *name,
     const struct mm_work_order *o, struct mm_bytes recipient,
     const uint8_t to[32], struct mm_why *why)
 {
+	MM_OWN(mm_buf_done) struct mm_buf profiles = MM_BUF_INIT(BLOB_MAX);
 	struct mm_line_make_req req = { .recipient = recipient };
 	struct mm_line_make_rep rep;
 	enum mm_err rc;
@@ -125,6 +126,11 @@ ask(struct mm_desk *d, const struct mm_login *by, const char *name,
 	/* promise 8: what cannot be entered is not signed */
 	if (!d->c->store_ok)
 		return MM_FAIL(why, MM_EAGAIN, "the store is away");
+	for (size_t i = 0; i < o->profiles_n; i++)
+		mm_buf_printf(&profiles, "%s%s", i > 0 ? " " : "",
+		    o->profiles[i].name);
+	MM_TRY(mm_buf_ok(&profiles, why));
+	req.profiles = mm_buf_view(&profiles);
 	strcpy(req.name, name);
 	snprintf(req.station, sizeof(req.station), "%s", o->station);
 	mm_wire_lock(d->c->wire, MM_LINE_OPS);

@@ -171,6 +171,7 @@ static const struct mm_field line_make_req[] = {
 	TEXT(mm_line_make_req, name),
 	TEXT(mm_line_make_req, station),
 	BYTES(mm_line_make_req, recipient),
+	BYTES(mm_line_make_req, profiles),
 };
 static const struct mm_field line_make_rep[] = {
 	BYTES(mm_line_make_rep, der),

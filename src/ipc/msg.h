@@ -211,11 +211,14 @@ struct mm_order_sign_rep { struct mm_bytes note; };
  * afterwards but in given (CMS, for that signer alone) and in kept, which
  * only signers that have the centre's master keys open; both go where the
  * order and the lists need them.  MM_EPOLICY: there is no such issuer, or it
- * has made its number for today; MM_EINPUT: recipient.
+ * has made its number for today, or no such profile; MM_EINPUT: recipient.
  */
 struct mm_line_make_req {
 	char name[MM_NAME_MAX + 1], station[MM_NAME_MAX + 1];
 	struct mm_bytes recipient; /* DER */
+	/* Names, a space between two: it is good for what those profiles say.
+	 * None: for what any of the configuration's does. */
+	struct mm_bytes profiles;
 };
 struct mm_line_make_rep {
 	struct mm_bytes der;   /* its certificate */

@@ -4,6 +4,7 @@
 #include "pki/priv.h"
 
 #define OID_BC  "2.5.29.19"
+#define OID_NC  "2.5.29.30"
 #define OID_SAN "2.5.29.17"
 #define OID_EKU "2.5.29.37"
 #define OID_SERVER_AUTH  "1.3.6.1.5.5.7.3.1"
@@ -31,12 +32,55 @@ put_basic(struct mm_buf *b, int path_len)
 }
 
 static void
-put_purpose(struct mm_buf *b, const char *oid)
+put_purposes(struct mm_buf *b, const struct mm_conf_list *oids)
 {
 	struct mm_ext_mark m = mm_ext_open(b, OID_EKU, false);
 	size_t seq = mm_der_open(b, MM_DER_SEQ);
 
-	mm_der_put_oid(b, oid);
+	for (size_t i = 0; i < oids->n; i++)
+		mm_der_put_oid(b, oids->item[i]);
+	mm_der_close(b, seq);
+	mm_ext_close(b, m);
+}
+
+static void
+put_purpose(struct mm_buf *b, const char *oid)
+{
+	struct mm_conf_list one = { .n = 1 };
+
+	(void)!mm_text_copy(one.item[0], sizeof(one.item[0]),
+	    mm_bytes_of(oid));
+	put_purposes(b, &one);
+}
+
+static void
+put_subtree(struct mm_buf *b, uint8_t tag, struct mm_bytes base)
+{
+	size_t seq = mm_der_open(b, MM_DER_SEQ);
+
+	mm_der_put(b, tag, base);
+	mm_der_close(b, seq);
+}
+
+/*
+ * RFC 5280 4.2.1.10: excludedSubtrees, these hosts and every address, of
+ * either family (an address and a mask of zeros).  Not critical, though it
+ * says MUST: mbed TLS knows no name constraints and refuses to parse such a
+ * certificate, in a device's own chain, too.
+ */
+static void
+put_not_hosts(struct mm_buf *b, const struct mm_conf_list *hosts)
+{
+	static const uint8_t all[32];
+	struct mm_ext_mark m = mm_ext_open(b, OID_NC, false);
+	size_t seq = mm_der_open(b, MM_DER_SEQ);
+	size_t excluded = mm_der_open(b, MM_DER_CTXC(1));
+
+	for (size_t i = 0; i < hosts->n; i++)
+		put_subtree(b, MM_DER_CTX(2), mm_bytes_of(hosts->item[i]));
+	put_subtree(b, MM_DER_CTX(7), (struct mm_bytes){ all, 8 });
+	put_subtree(b, MM_DER_CTX(7), (struct mm_bytes){ all, 32 });
+	mm_der_close(b, excluded);
 	mm_der_close(b, seq);
 	mm_ext_close(b, m);
 }
@@ -140,6 +184,10 @@ put_extensions(struct mm_buf *b, const struct mm_ca_fields *f,
 	if (f->ca) {
 		mm_ext_put_usage(b, BIT_SIGN | BIT_CERT_SIGN | BIT_CRL_SIGN);
 		put_basic(b, f->path_len);
+		if (f->purposes != NULL)
+			put_purposes(b, f->purposes);
+		if (f->not_hosts != NULL)
+			put_not_hosts(b, f->not_hosts);
 	} else if (f->recovery) {
 		mm_ext_put_usage(b, BIT_SIGN);
 		mm_recovery_put_purpose(b);

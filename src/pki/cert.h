@@ -128,11 +128,19 @@ struct mm_ca_fields {
 	bool recovery;                       /* ... or an administrator ... */
 	bool responder;                      /* ... or an OCSP responder ... */
 	bool configures;                     /* ... or confdoc.h's signer */
+	/* of a CA: what all below it is good for, dotted (4.2.1.12); NULL: it
+	 * does not say */
+	const struct mm_conf_list *purposes;
+	/* of a CA: names that nothing below it has, and no address (4.2.1.10);
+	 * NULL: it does not say */
+	const struct mm_conf_list *not_hosts;
 	const struct mm_conf_list *dns, *ip; /* server's SAN */
 	struct mm_bytes spki;
 	struct mm_bytes issuer_subject;      /* empty: self-signed */
 	struct mm_bytes issuer_key_id;
 };
+/* What a line CA's CN ends with, then its name. */
+#define MM_LINE_CN "Line CA"
 /* One DNS name for a server's SAN, "*." before it or not; no address. */
 bool mm_host_name_valid(const char *s);
 MM_MUST enum mm_err mm_ca_build(const struct mm_ca_fields *f,

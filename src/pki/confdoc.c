@@ -187,6 +187,8 @@ mm_confdoc_join(struct mm_buf *out, struct mm_bytes text,
 
 #define OID_EKU "2.5.29.37"
 #define OID_BC  "2.5.29.19"
+#define OID_CN  "2.5.4.3"
+#define OID_ANY "2.5.29.37.0"
 
 /* ExtKeyUsageSyntax of 2.25.110699661726159169362708747703019946127 (ITU-T
  * X.667: a UUID's arc, longer than any that a profile can write). */
@@ -217,6 +219,52 @@ mm_cert_configures(const struct mm_cert *c)
 	    mm_bytes_eq(value, (struct mm_bytes){ purposes,
 	    sizeof(purposes) }) &&
 	    !mm_cert_extension(c, OID_BC, NULL, &value);
+}
+
+/* RFC 5280 4.2.1.12: this purpose, or anyExtendedKeyUsage, is among them. */
+static bool
+lets_configure(struct mm_bytes value)
+{
+	struct mm_rd r = mm_rd_over(value), oids;
+	struct mm_bytes oid;
+
+	oids = mm_rd_over(mm_der_take(&r, MM_DER_SEQ));
+	while (!r.bad && !oids.bad && oids.left > 0) {
+		oid = mm_der_take(&oids, MM_DER_OID);
+		if (!oids.bad && (mm_der_oid_is(oid, OID_ANY) ||
+		    mm_bytes_eq(oid, (struct mm_bytes){ purposes + 4,
+		    sizeof(purposes) - 4 })))
+			return true;
+	}
+	return false;
+}
+
+/* "Acme Line CA line-1-b7": what the signer calls them. */
+static bool
+is_lines(const struct mm_cert *c)
+{
+	static const char mark[] = " " MM_LINE_CN " ";
+	char cn[128];
+	const char *name;
+
+	if (!mm_name_attribute(c->subject, OID_CN, cn, sizeof(cn)))
+		return false;
+	for (name = strstr(cn, mark); name != NULL; name = strstr(name, mark)) {
+		name += sizeof(mark) - 1;
+		if (mm_name_valid(name))
+			return true;
+	}
+	return false;
+}
+
+/* see confdoc.h */
+bool
+mm_cert_above_configuring(const struct mm_cert *c)
+{
+	struct mm_bytes value;
+
+	return !is_lines(c) && (!mm_cert_extension(c, OID_EKU, NULL, &value) ||
+	    lets_configure(value));
 }
 
 /* see confdoc.h */

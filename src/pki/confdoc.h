@@ -75,6 +75,10 @@ MM_MUST enum mm_err mm_confdoc_verify(struct mm_bytes cms,
 
 /* Whether the certificate's one purpose, critical, is signing such. */
 bool mm_cert_configures(const struct mm_cert *c);
+/* Whether a CA may stand above who signs such: it does not say what it is good
+ * for, or says that it is for this, or for anything; and it is not called as a
+ * line's CA is, whose key lies at a station. */
+bool mm_cert_above_configuring(const struct mm_cert *c);
 /* Whether that purpose is among others, too: lint refuses it. */
 bool mm_cert_names_configuring(const struct mm_cert *c);
 

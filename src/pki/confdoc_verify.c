@@ -46,6 +46,26 @@ push_all(STACK_OF(X509) *to, struct mm_bytes ders)
 	return true;
 }
 
+/* Of each certificate of a chain that verified: who is above the signer. */
+static int
+check_above(int good, X509_STORE_CTX *ctx)
+{
+	X509 *x = X509_STORE_CTX_get_current_cert(ctx);
+	struct mm_cert c;
+	uint8_t *der = NULL;
+	int n;
+
+	if (!good || x == NULL || X509_STORE_CTX_get_error_depth(ctx) == 0)
+		return good;
+	n = i2d_X509(x, &der);
+	good = n > 0 && mm_cert_walk((struct mm_bytes){ der, (size_t)n }, &c,
+	    NULL) == MM_OK && mm_cert_above_configuring(&c);
+	OPENSSL_free(der);
+	if (!good)
+		X509_STORE_CTX_set_error(ctx, X509_V_ERR_INVALID_PURPOSE);
+	return good;
+}
+
 /* The anchor is the only trust; no clock is asked (confdoc.h). */
 static X509_STORE *
 make_store(struct mm_bytes anchor)
@@ -59,6 +79,7 @@ make_store(struct mm_bytes anchor)
 	    X509_V_FLAG_NO_CHECK_TIME) != 1 ||
 	    X509_STORE_set_purpose(s, X509_PURPOSE_ANY) != 1)
 		return NULL;
+	X509_STORE_set_verify_cb(s, check_above);
 	return MM_MOVE(s);
 }
 

@@ -180,6 +180,7 @@ mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
 	struct mm_ca_fields f = { .subject = &subject, .ca = true,
 		.path_len = 0 };
 	MM_OWN(mm_buf_done) struct mm_buf scratch = MM_BUF_INIT(MM_CERT_MAX);
+	struct mm_confines confines;
 	struct mm_bytes name;
 	enum mm_err rc;
 
@@ -188,6 +189,9 @@ mm_make_issuer(struct mm_setup *s, const struct mm_signing *root,
 	if (rc != MM_ENOTFOUND)
 		return rc;
 	f.path_len = conf->lines > 0 ? 1 : 0;
+	if (conf->line)
+		MM_TRY(mm_line_confine(s->conf, (struct mm_bytes){ 0 },
+		    &confines, &f, why));
 	mm_name_issuer(s, conf, &subject);
 	MM_TRY(mm_ca_dates(root, life_of(s, conf) * YEAR_S, &f, why));
 	MM_TRY(mm_subject_der(&subject, &scratch, &name, why));

@@ -122,9 +122,9 @@ check_wish(const struct mm_worker *w, const struct mm_line_make_req *q,
 }
 
 static enum mm_err
-sign_it(struct mm_worker *w, const struct mm_ca *above, const char *name,
-    EVP_PKEY *key, struct mm_journal_line *l, struct mm_buf *der,
-    struct mm_why *why)
+sign_it(struct mm_worker *w, const struct mm_ca *above,
+    const struct mm_line_make_req *q, EVP_PKEY *key,
+    struct mm_journal_line *l, struct mm_buf *der, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf spki = MM_BUF_INIT(4096);
 	struct mm_sign *s = w->sign[above - w->s->ca];
@@ -133,11 +133,13 @@ sign_it(struct mm_worker *w, const struct mm_ca *above, const char *name,
 	struct mm_conf_list subject = { .n = 0 };
 	struct mm_ca_fields f = { .subject = &subject, .ca = true,
 		.path_len = 0 };
+	struct mm_confines confines;
 	uint8_t random[RANDOM_N];
 
 	if (RAND_bytes(random, sizeof(random)) != 1)
 		return MM_FAIL(why, MM_ECRYPTO, "no random bytes");
-	mm_line_subject(&w->s->conf->set, name, &subject);
+	MM_TRY(mm_line_confine(w->s->conf, q->profiles, &confines, &f, why));
+	mm_line_subject(&w->s->conf->set, q->name, &subject);
 	mm_serial_make(mm_now_ms(), random, f.serial);
 	MM_TRY(mm_ca_dates(&by, 0, &f, why));
 	MM_TRY(mm_ca_issuer(&by, &f, why));
@@ -191,7 +193,7 @@ make(struct mm_worker *w, struct mm_item *i, const struct mm_ca *above,
 	snprintf(l->issuer, sizeof(l->issuer), "%s", above->issuer.name);
 	snprintf(l->device, sizeof(l->device), "%s", q->name);
 	snprintf(l->authority, sizeof(l->authority), "line:%s", q->station);
-	MM_TRY(sign_it(w, above, q->name, key, l, &i->body, why));
+	MM_TRY(sign_it(w, above, q, key, l, &i->body, why));
 	cert = i->body.n;
 	mm_buf_bytes(&i->body, given);
 	MM_TRY(keep(w->s, q->name, (struct mm_bytes){ i->body.p, cert }, key,

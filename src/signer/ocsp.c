@@ -125,6 +125,9 @@ certify(struct mm_worker *w, const struct mm_ca *ca, struct mm_bytes spki,
 		.subject = &subject, .spki = spki };
 	struct mm_buf *der = &n->der;
 
+	if (f.configures && ca->line)
+		return MM_FAIL(why, MM_EPOLICY, "configuration: a line's CA "
+		    "certifies nobody for that");
 	(void)!mm_text_copy(subject.item[0], sizeof(subject.item[0]),
 	    mm_bytes_of(names[n->use]));
 	MM_TRY(mm_ca_sign_new(ca, &sign, why));

@@ -104,10 +104,19 @@ MM_MUST enum mm_err mm_ca_dates(const struct mm_signing *by,
 /* Whose issuer it is: by's subject and key, borrowed; nothing for a root. */
 MM_MUST enum mm_err mm_ca_issuer(const struct mm_signing *by,
     struct mm_ca_fields *f, struct mm_why *why);
-/* A line CA's, where the list is empty; its CN ends so, then the name. */
-#define MM_LINE_CN "Line CA"
+/* A line CA's, where the list is empty: MM_LINE_CN. */
 void mm_line_subject(const struct mm_settings *set, const char *name,
     struct mm_conf_list *subject);
+/* What a line CA's certificate may be used for: what the profiles say whose
+ * names those are (a space between two; none: all), and to be a client.  f
+ * borrows c.  MM_EPOLICY: there is no such profile. */
+struct mm_confines {
+	struct mm_conf_list purposes, hosts;
+	bool serves; /* one of them makes servers' certificates */
+};
+MM_MUST enum mm_err mm_line_confine(const struct mm_config *conf,
+    struct mm_bytes profiles, struct mm_confines *c, struct mm_ca_fields *f,
+    struct mm_why *why);
 /* Builds, journals, signs; f's serial, spki and issuer are filled in. */
 MM_MUST enum mm_err mm_ca_sign(struct mm_setup *s,
     const struct mm_signing *by, EVP_PKEY *subject, struct mm_ca_fields *f,

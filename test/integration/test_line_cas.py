@@ -1,17 +1,22 @@
 """Line CAs that the centre's signer makes while it works: one a station and
 batch, without a block in the configuration and without a restart."""
 import base64
+import datetime
 import json
+import re
+import socket
 import subprocess
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import postgres
 from nodes import Cluster, passphrase_run
 from records import records
 from test_offline_order import Line, Lone
-from world import World, run, until
+from world import MINT, World, run, until
 
 LINES = """
 issuer "lines" {{
@@ -323,3 +328,73 @@ def test_of_several_nodes_each_signs_its_list(tmp_path):
         until(lambda: number(crl(a, name)) == z.json["number"])
         assert ask(b, "nn", "n-1", pem).json == first.json
         assert json.loads(c.reconcile().stdout)["agree"]
+
+
+def below(folder, ca_pem, ca_key, names):
+    """What a line CA's thief signs: a server of that name."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    ca = x509.load_pem_x509_certificate(ca_pem)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    leaf = x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(
+        ca.subject).public_key(key.public_key()).serial_number(
+        x509.random_serial_number()).not_valid_before(
+        now - datetime.timedelta(hours=1)).not_valid_after(
+        now + datetime.timedelta(hours=1)).add_extension(
+        x509.SubjectAlternativeName(names), True).add_extension(
+        x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]),
+        False).sign(ca_key, hashes.SHA256())
+    (folder / "thief.crt").write_bytes(
+        leaf.public_bytes(serialization.Encoding.PEM) + ca_pem)
+    (folder / "thief.key").write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption()))
+    (folder / "thief.key").chmod(0o600)
+
+
+def test_its_key_makes_no_server(tmp_path):
+    """Whoever has it: OpenSSL, and so the command line, asks the CA's purpose.
+    Nothing else is wrong with what it signs."""
+    certificate(tmp_path, "thief")
+    with World() as w:
+        with open(w.conf, "a") as f:
+            f.write(f'issuer "l1" {{\n  certificate = "{w.dir}/l1.crt"\n'
+                    f'  key = "{w.dir}/l1.key"\n  line = true\n}}\n')
+        passphrase_run(w, "issuer", "--issuer", "l1")
+        made = json.loads(passphrase_run(
+            w, "export-line", "--issuer", "l1", "--recipient",
+            tmp_path / "thief.crt").stdout)
+        (tmp_path / "key.cms").write_bytes(base64.b64decode(made["ca_key"]))
+        run("openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in",
+            tmp_path / "key.cms", "-inkey", tmp_path / "k.key", "-recip",
+            tmp_path / "thief.crt", "-out",
+            tmp_path / "ca.der")
+        ca_key = serialization.load_der_private_key(
+            (tmp_path / "ca.der").read_bytes(), None)
+        pem = (w.dir / "l1.crt").read_bytes()
+        below(tmp_path, pem, ca_key, [x509.DNSName("localhost")])
+        for purpose in ("any", "sslserver"):
+            p = run("openssl", "verify", "-CAfile", w.anchor, "-purpose",
+                    purpose, "-untrusted", tmp_path / "thief.crt",
+                    tmp_path / "thief.crt", check=False)
+            assert (p.returncode == 0) == (purpose == "any"), p
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        server = subprocess.Popen(
+            ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert",
+             tmp_path / "thief.crt", "-cert_chain", tmp_path / "thief.crt",
+             "-key", tmp_path / "thief.key", "-www", "-quiet"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            def listens():
+                with socket.socket() as s:
+                    return s.connect_ex(("127.0.0.1", port)) == 0
+            until(listens)
+            (tmp_path / "api").write_text("mmk_x\n")
+            (tmp_path / "api").chmod(0o600)
+            p = run(MINT, "--server", f"https://localhost:{port}", "--ca",
+                    w.anchor, "--key-file", tmp_path / "api", "device",
+                    "list", check=False)
+            assert p.returncode != 0 and "purpose" in p.stderr, p
+        finally:
+            server.kill()
+            server.wait()

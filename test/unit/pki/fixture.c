@@ -42,9 +42,8 @@ profile_init(struct mm_profile *p)
 	p->renew_percent = 66;
 }
 
-/* see fixture.h */
-void
-ca_init(struct ca *ca, enum mm_key_type t)
+static void
+init(struct ca *ca, enum mm_key_type t, int path_len)
 {
 	static const struct mm_conf_list subject = { 2, { "O=Acme",
 		"CN=Acme LDevID issuer" } };
@@ -52,7 +51,7 @@ ca_init(struct ca *ca, enum mm_key_type t)
 		.crl_shards = 4 };
 	struct mm_ca_fields f = { .serial = { 0x01, 0x23 },
 		.not_before_s = NOW - DAY, .not_after_s = NOW + 3650 * DAY,
-		.subject = &subject, .path_len = 0, .ca = true };
+		.subject = &subject, .path_len = path_len, .ca = true };
 	struct mm_buf spki = MM_BUF_INIT(4096), tbs = MM_BUF_INIT(8192);
 	struct mm_buf sig = MM_BUF_INIT(1024);
 	struct mm_why why = { 0 };
@@ -72,6 +71,20 @@ ca_init(struct ca *ca, enum mm_key_type t)
 	mm_buf_done(&spki);
 	mm_buf_done(&tbs);
 	mm_buf_done(&sig);
+}
+
+/* see fixture.h */
+void
+ca_init(struct ca *ca, enum mm_key_type t)
+{
+	init(ca, t, 0);
+}
+
+/* see fixture.h */
+void
+ca_init_root(struct ca *ca, enum mm_key_type t)
+{
+	init(ca, t, -1);
 }
 
 /* see fixture.h */

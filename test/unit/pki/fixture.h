@@ -43,6 +43,8 @@ void profile_init(struct mm_profile *p);
 
 /* Self-signed, ten years from yesterday; name constraints' DER or NULL. */
 void ca_init(struct ca *ca, enum mm_key_type t);
+/* The same, with CAs below it. */
+void ca_init_root(struct ca *ca, enum mm_key_type t);
 void ca_done(struct ca *ca);
 
 /* Key, request, fields; then TBS and certificate. */

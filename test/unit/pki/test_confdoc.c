@@ -110,7 +110,8 @@ certify(struct signer *s, struct ca *ca, const struct mm_ca_fields *like)
 	f.serial[0] = 2;
 	f.not_before_s = 1;
 	f.not_after_s = 2; /* over: no clock is asked */
-	f.subject = &subject;
+	if (f.subject == NULL)
+		f.subject = &subject;
 	f.spki = mm_buf_view(&spki);
 	f.issuer_subject = c.subject;
 	assert_int_equal(mm_ca_build(&f, mm_sign_alg(ca->sign), &tbs, NULL),
@@ -193,6 +194,78 @@ verifies_who_was_certified_for_it(void **state)
 	ca_done(&other);
 }
 
+/* A CA below root, called and bounded so. */
+static void
+below(struct ca *root, struct signer *s, const char *cn, const char *purpose,
+    const char *more)
+{
+	struct mm_conf_list subject = { .n = 1 }, purposes = { .n = 0 };
+	struct mm_ca_fields how = { .ca = true, .path_len = 0,
+		.subject = &subject };
+
+	snprintf(subject.item[0], MM_CONF_ITEM_MAX, "CN=%s", cn);
+	if (purpose != NULL)
+		snprintf(purposes.item[purposes.n++], MM_CONF_ITEM_MAX, "%s",
+		    purpose);
+	if (more != NULL)
+		snprintf(purposes.item[purposes.n++], MM_CONF_ITEM_MAX, "%s",
+		    more);
+	if (purposes.n > 0)
+		how.purposes = &purposes;
+	certify(s, root, &how);
+}
+
+/* What stands between the anchor and who signed. */
+static void
+a_lines_ca_certifies_nobody(void **state)
+{
+#define CLIENT "1.3.6.1.5.5.7.3.2"
+#define SERVER "1.3.6.1.5.5.7.3.1"
+	static const struct {
+		const char *what, *cn, *purpose, *more;
+		enum mm_err want;
+	} rows[] = {
+		{ "an issuing CA", "Acme Issuing CA", NULL, NULL, MM_OK },
+		{ "who signs lines'", "Acme CA of lines", NULL, NULL, MM_OK },
+		{ "for anything", "Acme Issuing CA", CLIENT, "2.5.29.37.0",
+		    MM_OK },
+		{ "clients", "Acme Issuing CA", CLIENT, NULL, MM_EPOLICY },
+		{ "both", "Acme Issuing CA", CLIENT, SERVER, MM_EPOLICY },
+		{ "a line's of before", "Acme Line CA l3-b7", NULL, NULL,
+		    MM_EPOLICY },
+		{ "a line's, a maker so called", "A Line CA B Line CA l3",
+		    NULL, NULL, MM_EPOLICY },
+		{ "a maker so called", "A Line CA B Issuing CA", NULL, NULL,
+		    MM_OK },
+	};
+	const struct mm_ca_fields how = { .configures = true };
+	struct ca root;
+
+	(void)state;
+	ca_init_root(&root, MM_KEY_P256);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct mm_confdoc_trust trust = {
+			mm_buf_view(&root.der), { NULL, 0 } };
+		struct mm_buf out = MM_BUF_INIT(1 << 17);
+		struct mm_buf text = MM_BUF_INIT(1 << 17);
+		struct signer mid = { NULL }, s = { NULL };
+		struct ca as = { .der = { 0 } };
+
+		below(&root, &mid, rows[i].cn, rows[i].purpose, rows[i].more);
+		as.der = mid.der;
+		as.sign = mid.sign;
+		certify(&s, &as, &how);
+		sign(&s, mm_buf_view(&mid.der), &out);
+		ROW(rows[i].what, mm_confdoc_verify(mm_buf_view(&out), &trust,
+		    &text, NULL) == rows[i].want);
+		mm_buf_done(&out);
+		mm_buf_done(&text);
+		signer_done(&s);
+		signer_done(&mid);
+	}
+	ca_done(&root);
+}
+
 /* Each byte changed: refused, or (of what says nothing) the same text. */
 static void
 no_byte_can_be_changed(void **state)
@@ -231,6 +304,7 @@ main(void)
 		cmocka_unit_test(parses),
 		cmocka_unit_test(is_bounded),
 		cmocka_unit_test(verifies_who_was_certified_for_it),
+		cmocka_unit_test(a_lines_ca_certifies_nobody),
 		cmocka_unit_test(no_byte_can_be_changed),
 	};
 

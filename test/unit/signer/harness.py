@@ -55,7 +55,7 @@ FIELDS = {
     "duty_find": (["t", "t", 32], ["q", "t", "t", "d", "d"]),
     "duty_adopt": (["t", "d", "d", 32, "d", "d"], ["b"]),
     "duty_nonce": (["t"], [32]),
-    "line_make": (["t", "t", "d"], ["d", "d", "d"]),
+    "line_make": (["t", "t", "d", "d"], ["d", "d", "d"]),
     "line_open": (["t", "d", "d"], ["b"]),
     "duty_extend": (["t"], ["q", "q"]),
     "ocsp_start": (["t", "d", "d", "b"], ["q", 16, "q", "q", 32, 32]),

@@ -131,7 +131,7 @@ def sample(kind, csr):
         "order_sign": body("order_sign", 0, order()),
         "duty_status": body("duty_status", 0),
         "duty_find": body("duty_find", "b7", "SN-1", bytes(32)),
-        "line_make": body("line_make", "line-x", "l3", b"cert"),
+        "line_make": body("line_make", "line-x", "l3", b"cert", b""),
         "line_open": body("line_open", "line-x", b"cert", b"key"),
         "duty_extend": body("duty_extend", "MMX1 b7 l3 1 2 x"),
         "duty_adopt": body("duty_adopt", "SN-1", b"cert", b"chain", bytes(32),

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import pytest
+from cryptography import x509
 
 from harness import (EAGAIN, EAUTH, EINPUT, EPOLICY, Link, Refused, Signer,
                      program)
@@ -16,7 +17,20 @@ issuer "lines" {{
   crl_hours = 48
   lines = {most}
 }}
+profile "serves" {{
+  version = 1
+  issuer = "issuing"
+  eku = {{serverAuth, 1.3.6.1.4.1.4711.9}}
+  san = {{"DNS:{{device}}.dev.example"}}
+}}
+profile "bare" {{
+  version = 1
+  issuer = "issuing"
+  eku = {{}}
+}}
 """
+CLIENT, SERVER, OWN = "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1", \
+    "1.3.6.1.4.1.4711.9"
 
 
 def make(tmp_path, most=20):
@@ -51,7 +65,7 @@ def to(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def line(signer, to):
-    return signer["ops"].call("line_make", "l3-b7", "l3", to)
+    return signer["ops"].call("line_make", "l3-b7", "l3", to, b"")
 
 
 def refused(code, f, *args):
@@ -79,6 +93,39 @@ def test_it_is_journalled_before_it_leaves(signer, line):
     # nothing of it is a file of the signer's
     names = [f for _, _, files in os.walk(signer.dir) for f in files]
     assert not [f for f in names if "l3-b7" in f]
+
+
+@pytest.mark.parametrize("profiles, purposes", [
+    ("plain", {CLIENT}), ("plain few", {CLIENT}), ("bare", {CLIENT, SERVER}),
+    ("plain serves", {CLIENT, SERVER, OWN}), ("", {CLIENT, SERVER, OWN})])
+def test_it_is_good_for_what_its_profiles_are(signer, to, profiles, purposes):
+    """And it names no server but devices: never the centre, and no address."""
+    der, _, _ = signer["ops"].call(
+        "line_make", "p-" + profiles.replace(" ", "-"), "l3", to,
+        profiles.encode())
+    e = x509.load_der_x509_certificate(der).extensions
+    own = e.get_extension_for_class(x509.ExtendedKeyUsage)
+    assert {o.dotted_string for o in own.value} == purposes
+    if SERVER not in purposes:
+        with pytest.raises(x509.ExtensionNotFound):
+            e.get_extension_for_class(x509.NameConstraints)
+        return
+    names = e.get_extension_for_class(x509.NameConstraints)
+    assert not names.critical and names.value.permitted_subtrees is None
+    assert {str(n.value) for n in names.value.excluded_subtrees} == {
+        "localhost", "0.0.0.0/0", "::/0"}
+
+
+def test_no_configuration_is_signed_below_it(signer, line):
+    der, _, kept = line
+    refused(EPOLICY, signer["ocsp"].call, "ocsp_start", "l3-b7", der, kept, 1)
+    signer["ocsp"].call("ocsp_start", "l3-b7", der, kept, 0)
+
+
+def test_its_profiles_are_the_configurations(signer, to):
+    for profiles in (b"none", b"plain none", b"plain plain", b" "):
+        refused(EPOLICY, signer["ops"].call, "line_make", "l3-x", "l3", to,
+                profiles)
 
 
 def test_its_list_is_by_its_key(signer, line, tmp_path):
@@ -109,7 +156,7 @@ def test_its_list_is_by_its_key(signer, line, tmp_path):
                                   "version"])
 def test_what_was_not_kept_for_it_opens_nothing(signer, line, to, what):
     der, _, kept = line
-    other = signer["ops"].call("line_make", f"other-{what}", "l3", to)
+    other = signer["ops"].call("line_make", f"other-{what}", "l3", to, b"")
     name, cert, blob = {
         "name": (f"other-{what}", der, kept),
         "kept": ("l3-b7", der, other[2]),
@@ -129,10 +176,10 @@ def test_what_is_not_made(signer, to, tmp_path):
     for name, station, cert in (("lines", "l3", to), ("issuing", "l3", to),
                                 ("", "l3", to), ("A B", "l3", to),
                                 ("x", "", to), ("x", "l3", b"nothing")):
-        refused(EINPUT, call, "line_make", name, station, cert)
+        refused(EINPUT, call, "line_make", name, station, cert, b"")
     # a key that nothing can be sealed for
     ed = recipient(tmp_path, ("ed25519",))
-    refused(EINPUT, call, "line_make", "x", "l3", ed)
+    refused(EINPUT, call, "line_make", "x", "l3", ed, b"")
     assert len(signer.journal()) == before
 
 
@@ -145,18 +192,18 @@ def test_so_many_a_day_whatever_starts_anew(tmp_path):
     s = make(tmp_path, most=2)
     try:
         for _ in range(3):  # what is refused spends nothing
-            refused(EINPUT, s["ops"].call, "line_make", "l3-x", "l3", ed)
+            refused(EINPUT, s["ops"].call, "line_make", "l3-x", "l3", ed, b"")
         noted = tmp_path / "signer/line-masters"
         noted.mkdir()  # it cannot be noted by what they are kept
         for _ in range(3):
-            refused(EAGAIN, s["ops"].call, "line_make", "l3-x", "l3", to)
+            refused(EAGAIN, s["ops"].call, "line_make", "l3-x", "l3", to, b"")
         noted.rmdir()
         for n in range(2):
-            s["ops"].call("line_make", f"l3-{n}", "l3", to)
-        refused(EPOLICY, s["ops"].call, "line_make", "l3-2", "l3", to)
+            s["ops"].call("line_make", f"l3-{n}", "l3", to, b"")
+        refused(EPOLICY, s["ops"].call, "line_make", "l3-2", "l3", to, b"")
         s.kill()
         s.start()
-        refused(EPOLICY, s["ops"].call, "line_make", "l3-2", "l3", to)
+        refused(EPOLICY, s["ops"].call, "line_make", "l3-2", "l3", to, b"")
     finally:
         s.kill()
 
@@ -166,7 +213,7 @@ def test_the_master_that_they_are_kept_by_stays(tmp_path):
     Link.heard.clear()
     s = make(tmp_path)
     der, _, kept = s["ops"].call("line_make", "l3-b7", "l3",
-                                 recipient(tmp_path))
+                                 recipient(tmp_path), b"")
     s.stop()
     s.command("token-key")
     first, second = sorted((tmp_path / "signer/keys").glob("token-*.key"))
@@ -192,7 +239,7 @@ def test_a_signer_without_such_an_issuer_makes_none(tmp_path):
     s.start()
     try:
         refused(EPOLICY, s["ops"].call, "line_make", "x", "l3",
-                recipient(tmp_path))
+                recipient(tmp_path), b"")
         refused(EAUTH, s["ops"].call, "line_open", "x", b"cert", b"key")
     finally:
         s.kill()
