@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "pki/cert.h"
+#include "station/leads.h"
 #include "station/record.h"
 
 /* What the centre is asked, and what its answers are worth. */
@@ -265,9 +266,11 @@ take_pem(const char *pem, struct mm_buf *out, size_t most)
 	       mm_buf_ok(out, NULL) == MM_OK;
 }
 
-/* What came must be a certificate of this board's key, whoever sent it. */
+/* What came must be a certificate of this board's key, whoever sent it, and
+ * lead to the anchor: once it is locked in, it is there for good. */
 static enum mm_unit_event
-take_cert(struct mm_place *p, const json_t *body, enum mm_unit_reason *reason)
+take_cert(const struct mm_line *l, struct mm_place *p, const json_t *body,
+    enum mm_unit_reason *reason)
 {
 	struct mm_cert c;
 	uint8_t hash[32];
@@ -279,7 +282,9 @@ take_cert(struct mm_place *p, const json_t *body, enum mm_unit_reason *reason)
 	    mm_cert_walk(mm_buf_view(&p->cert), &c, NULL) != MM_OK)
 		return mm_step_fail(MM_UR_CERT, reason);
 	mm_sha256(c.spki.whole, hash);
-	if (memcmp(hash, p->unit->spki, sizeof(hash)) != 0)
+	if (memcmp(hash, p->unit->spki, sizeof(hash)) != 0 ||
+	    !mm_leads_to(mm_buf_view(&p->cert), mm_buf_view(&p->chain),
+		l->conf->anchor))
 		return mm_step_fail(MM_UR_CERT, reason);
 	snprintf(p->cert_serial, sizeof(p->cert_serial), "%s",
 	    text_of(body, "serial"));
@@ -332,7 +337,7 @@ mm_step_issued(struct mm_line *l, struct mm_place *p,
 		return mm_step_refused(p, a, reason);
 	if (p->known && !p->asked)
 		return take_list(l, p, a->body, reason);
-	return mm_step_given(p, take_cert(p, a->body, reason), reason);
+	return mm_step_given(p, take_cert(l, p, a->body, reason), reason);
 }
 
 /* see steps.h */
