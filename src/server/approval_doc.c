@@ -23,18 +23,25 @@ mm_approval_state_name(enum mm_approval_state s)
 	return states[s];
 }
 
+static void
+put_hash(struct mm_json *j, const struct mm_approval *a)
+{
+	mm_json_hex(j, "request_sha256", (struct mm_bytes){
+	    a->request_sha256, 32 });
+}
+
 /* see approval.h */
 void
 mm_approval_put(struct mm_json *j, const struct mm_approval *a,
-    const struct mm_approval_count *n)
+    const struct mm_approval_more *n)
 {
 	mm_json_str(j, "id", a->id);
 	mm_json_str(j, "action", a->action);
 	mm_json_str(j, "state", states[a->state]);
 	mm_json_str(j, "method", a->method);
 	mm_json_str(j, "path", a->path);
-	mm_json_hex(j, "request_sha256", (struct mm_bytes){
-	    a->request_sha256, 32 });
+	if (n->salted)
+		put_hash(j, a);
 	mm_json_str(j, "requester", a->requester);
 	mm_rest_put_time(j, "requested", a->requested_at);
 	mm_rest_put_time(j, "expires", a->expires_at);
@@ -74,12 +81,13 @@ get_time(const json_t *o, const char *key, int64_t *out)
 
 /* Of what is not counted, or is of before there was a count: none. */
 static void
-get_count(const json_t *o, struct mm_approval_count *n)
+get_more(const json_t *o, struct mm_approval_more *n)
 {
 	const json_t *found = json_object_get(o, "found");
 
 	n->found = json_is_integer(found) ? json_integer_value(found) : -1;
 	n->done = json_integer_value(json_object_get(o, "done"));
+	n->salted = json_is_true(json_object_get(o, "salted"));
 }
 
 static bool
@@ -98,7 +106,7 @@ get_state(const json_t *o, enum mm_approval_state *out)
 /* see approval.h */
 enum mm_err
 mm_approval_read(struct mm_bytes body, struct mm_approval *a,
-    struct mm_approval_count *n, json_t **request, struct mm_why *why)
+    struct mm_approval_more *n, json_t **request, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *o = json_loadb((const char *)body.p, body.n,
 	    0, NULL);
@@ -121,7 +129,7 @@ mm_approval_read(struct mm_bytes body, struct mm_approval *a,
 	    !get_time(o, "decided", &a->decided_at) ||
 	    !get_time(o, "good_until", &a->good_until))
 		return MM_FAIL(why, MM_EBUG, "approval: not as it was stored");
-	get_count(o, n);
+	get_more(o, n);
 	if (request != NULL)
 		*request = json_incref(json_object_get(o, "request"));
 	return MM_OK;
@@ -130,7 +138,7 @@ mm_approval_read(struct mm_bytes body, struct mm_approval *a,
 /* see approval.h */
 enum mm_err
 mm_approval_load(struct mm_rest *r, const char *id, struct mm_approval *a,
-    struct mm_approval_count *n, json_t **request, struct mm_why *why)
+    struct mm_approval_more *n, json_t **request, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
 	uint64_t version;
@@ -139,6 +147,8 @@ mm_approval_load(struct mm_rest *r, const char *id, struct mm_approval *a,
 	    NULL) != MM_OK)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such approval");
 	MM_TRY(mm_approval_read(mm_buf_view(&body), a, n, request, why));
+	if (request != NULL && *request != NULL) /* of before, too */
+		mm_approval_hide(a->action, *request);
 	a->version = version;
 	a->was = mm_tree_leaf(mm_buf_view(&body));
 	return MM_OK;
@@ -146,7 +156,7 @@ mm_approval_load(struct mm_rest *r, const char *id, struct mm_approval *a,
 
 static enum mm_err
 put_doc(struct mm_buf *body, const struct mm_approval *a,
-    const struct mm_approval_count *n, json_t *request, struct mm_why *why)
+    const struct mm_approval_more *n, json_t *request, struct mm_why *why)
 {
 	struct mm_json j = mm_json_over(body);
 	char *text = request != NULL ? json_dumps(request, JSON_COMPACT)
@@ -154,6 +164,10 @@ put_doc(struct mm_buf *body, const struct mm_approval *a,
 
 	mm_json_open(&j, '{');
 	mm_approval_put(&j, a, n);
+	if (n->salted)
+		mm_json_bool(&j, "salted", true);
+	else
+		put_hash(&j, a);
 	mm_json_hex(&j, "salt", (struct mm_bytes){ a->salt, MM_SALT_N });
 	if (text != NULL)
 		mm_json_raw(&j, "request", mm_bytes_of(text));
@@ -165,7 +179,7 @@ put_doc(struct mm_buf *body, const struct mm_approval *a,
 /* see approval.h */
 enum mm_err
 mm_approval_store(struct mm_desk *d, const struct mm_approval *a,
-    const struct mm_approval_count *n, const char *actor, json_t *request,
+    const struct mm_approval_more *n, const char *actor, json_t *request,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
@@ -177,7 +191,7 @@ mm_approval_store(struct mm_desk *d, const struct mm_approval *a,
 /* see approval.h */
 enum mm_err
 mm_approval_close(struct mm_desk *d, const struct mm_approval *a,
-    const struct mm_approval_count *n, struct mm_why *why)
+    const struct mm_approval_more *n, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf body = MM_BUF_INIT(MM_DOC_MAX);
 
@@ -196,7 +210,7 @@ static enum mm_err
 walk_one(void *ctx, const void *row, const char *next, struct mm_why *why)
 {
 	const struct mm_doc *doc = row;
-	struct mm_approval_count n;
+	struct mm_approval_more n;
 	struct walk *w = ctx;
 	struct mm_approval a;
 

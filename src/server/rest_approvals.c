@@ -9,7 +9,8 @@
 /*
  * Four eyes: a dangerous request is kept as a document until another
  * administrator approves it; then who asked sends it again, the same, and
- * gets its answer.  So no secret is ever kept, and none goes to the approver.
+ * gets its answer.  So no secret is ever kept, and none goes to the approver:
+ * what the request itself has of them is kept as its salted hash alone.
  */
 enum {
 	LIFE_MS = 24 * 3600 * 1000,
@@ -85,13 +86,39 @@ new_id(char id[17], struct mm_why *why)
 	return MM_OK;
 }
 
+/* Stands for the request in the document. */
+static void
+request_hash(const struct mm_rest *r, const struct mm_approval *a, bool salted,
+    uint8_t out[32])
+{
+	mm_rest_request_hash(r->req, out);
+	if (salted)
+		mm_salted_sha256(a->salt, (struct mm_bytes){ out, 32 }, out);
+}
+
+/* What of the request is kept and shown. */
+static enum mm_err
+shown_of(const struct mm_rest *r, const char *action, json_t **out,
+    struct mm_why *why)
+{
+	*out = NULL;
+	if (r->in == NULL)
+		return MM_OK;
+	*out = json_deep_copy(r->in);
+	if (*out == NULL)
+		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	mm_approval_hide(action, *out);
+	return MM_OK;
+}
+
 static enum mm_err
 ask(struct mm_rest *r, struct mm_why *why)
 {
+	MM_OWN(json_free) json_t *shown = NULL;
 	const struct mm_rest_call *c = r->req->route->data;
 	struct mm_approval a = { .state = MM_APPROVAL_WAITING,
 		.requested_at = mm_now_ms() };
-	struct mm_approval_count n = { -1, 0 };
+	struct mm_approval_more n = { .found = -1, .salted = true };
 
 	MM_TRY(is_shown_whole(r, why));
 	MM_TRY(room_for_one(r, why));
@@ -105,9 +132,10 @@ ask(struct mm_rest *r, struct mm_why *why)
 	if (!mm_text_copy(a.path, sizeof(a.path), r->req->path))
 		return MM_FAIL(why, MM_EINPUT, "path: too long");
 	a.expires_at = a.requested_at + LIFE_MS;
-	mm_rest_request_hash(r->req, a.request_sha256);
 	MM_TRY(mm_salt_make(a.salt, why));
-	MM_TRY(mm_approval_store(r->desk, &a, &n, r->login.id, r->in, why));
+	request_hash(r, &a, n.salted, a.request_sha256);
+	MM_TRY(shown_of(r, a.action, &shown, why));
+	MM_TRY(mm_approval_store(r->desk, &a, &n, r->login.id, shown, why));
 	r->status = 202;
 	mm_json_open(&r->j, '{');
 	mm_json_str(&r->j, "approval", a.id);
@@ -126,7 +154,7 @@ ask(struct mm_rest *r, struct mm_why *why)
  * approved for may be selected by what others have changed since. */
 static enum mm_err
 has_not_grown(struct mm_rest *r, const struct mm_approval *a,
-    const struct mm_approval_count *n, struct mm_why *why)
+    const struct mm_approval_more *n, struct mm_why *why)
 {
 	const struct mm_rest_call *c = r->req->route->data;
 	int64_t now;
@@ -147,7 +175,7 @@ spend_now(struct mm_rest *r, const char *id, bool *stale, struct mm_why *why)
 {
 	const struct mm_rest_call *c = r->req->route->data;
 	struct mm_operator decider;
-	struct mm_approval_count n;
+	struct mm_approval_more n;
 	struct mm_approval a;
 	uint8_t now[32];
 
@@ -155,7 +183,7 @@ spend_now(struct mm_rest *r, const char *id, bool *stale, struct mm_why *why)
 	MM_TRY(mm_approval_load(r, id, &a, &n, NULL, why));
 	if (strcmp(a.requester, r->login.id) != 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "no such approval");
-	mm_rest_request_hash(r->req, now);
+	request_hash(r, &a, n.salted, now);
 	if (memcmp(now, a.request_sha256, sizeof(now)) != 0)
 		return MM_FAIL(why, MM_ECONFLICT, "approval %s: this is not "
 		    "the request that was approved", id);
@@ -195,13 +223,13 @@ spend(struct mm_rest *r, const char *id, struct mm_why *why)
  * too.  over: it is good for nothing more. */
 static enum mm_err
 count_done(struct mm_rest *r, int64_t (*more)(void *ctx,
-    const struct mm_approval *a, const struct mm_approval_count *n),
+    const struct mm_approval *a, const struct mm_approval_more *n),
     void *ctx, bool over, struct mm_why *why)
 {
 	enum mm_err rc = MM_ECONFLICT;
 
 	for (int i = 0; rc == MM_ECONFLICT && i < AGAIN_MOST; i++) {
-		struct mm_approval_count n;
+		struct mm_approval_more n;
 		struct mm_approval a;
 
 		MM_TRY(mm_approval_load(r, r->approval, &a, &n, NULL, why));
@@ -223,7 +251,7 @@ struct room {
 
 static int64_t
 take_room(void *ctx, const struct mm_approval *a,
-    const struct mm_approval_count *n)
+    const struct mm_approval_more *n)
 {
 	struct room *t = ctx;
 	uint64_t left = n->found > n->done ? (uint64_t)(n->found - n->done)
@@ -253,7 +281,7 @@ mm_approval_room(struct mm_rest *r, uint64_t most, uint64_t *room,
 
 static int64_t
 give_back(void *ctx, const struct mm_approval *a,
-    const struct mm_approval_count *n)
+    const struct mm_approval_more *n)
 {
 	(void)a;
 	(void)n;
@@ -297,7 +325,7 @@ mm_approval_gate(struct mm_rest *r, bool *go_on, struct mm_why *why)
 /* What has run out is said to have, also before it is entered. */
 static void
 put_now(struct mm_json *j, struct mm_approval *a,
-    const struct mm_approval_count *n)
+    const struct mm_approval_more *n)
 {
 	if (mm_approval_open(a) && a->expires_at <= mm_now_ms())
 		a->state = MM_APPROVAL_EXPIRED;
@@ -308,7 +336,7 @@ static void
 put_row(struct mm_json *j, const void *row)
 {
 	const struct mm_doc *doc = row;
-	struct mm_approval_count n;
+	struct mm_approval_more n;
 	struct mm_approval a;
 
 	if (mm_approval_read(doc->body, &a, &n, NULL, NULL) == MM_OK)
@@ -345,7 +373,7 @@ static enum mm_err
 answer_approval(struct mm_rest *r, const char *id, struct mm_why *why)
 {
 	MM_OWN(json_free) json_t *request = NULL;
-	struct mm_approval_count n;
+	struct mm_approval_more n;
 	struct mm_approval a;
 	char *text;
 
@@ -366,7 +394,7 @@ answer_approval(struct mm_rest *r, const char *id, struct mm_why *why)
 enum mm_err
 mm_rest_approval(struct mm_rest *r, struct mm_why *why)
 {
-	struct mm_approval_count n;
+	struct mm_approval_more n;
 	struct mm_approval a;
 	char id[17];
 
@@ -383,7 +411,7 @@ decide(struct mm_rest *r, enum mm_approval_state to, struct mm_why *why)
 {
 	struct mm_operator asked = { .id = "" }, decider;
 	MM_OWN(json_free) json_t *request = NULL;
-	struct mm_approval_count n;
+	struct mm_approval_more n;
 	struct mm_approval a;
 	char id[17];
 
@@ -441,7 +469,7 @@ find_overdue(void *ctx, const struct mm_approval *a)
 static enum mm_err
 tidy_one(struct mm_rest *r, const char *id, struct mm_why *why)
 {
-	struct mm_approval_count n;
+	struct mm_approval_more n;
 	struct mm_approval a;
 
 	MM_TRY(mm_approval_load(r, id, &a, &n, NULL, why));

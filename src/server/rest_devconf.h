@@ -2,6 +2,7 @@
 #define MM_SERVER_REST_DEVCONF_H
 
 #include "core/devconf.h"
+#include "line/initial.h"
 #include "server/rest.h"
 
 /* What rest_devconf.c and rest_devconf_read.c share. */
@@ -23,5 +24,8 @@ MM_MUST enum mm_err mm_devconf_wish_read(const json_t *in, const char *more,
 /* A table as it may be shown: what the template marks as secret is not. */
 MM_MUST enum mm_err mm_devconf_put_table(struct mm_json *j,
     const struct mm_devconf_papers *p, struct mm_why *why);
+/* Which of a request's columns are not shown: where its template or they
+ * cannot be read, all. */
+void mm_devconf_hidden(const json_t *in, bool hidden[MM_INITIAL_COLUMNS]);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include "base/own.h"
 #include "base/secret.h"
-#include "line/initial.h"
 #include "server/rest_devconf.h"
 
 /* A set of configuration as requests bring it, and as answers show it. */
@@ -180,6 +179,25 @@ is_secret(const struct mm_fill *fill, const char *column)
 		    strcmp(mm_fill_name(fill, i), column) == 0)
 			return true;
 	return false;
+}
+
+/* see rest_devconf.h */
+void
+mm_devconf_hidden(const json_t *in, bool hidden[MM_INITIAL_COLUMNS])
+{
+	MM_OWN(mm_fill_free) struct mm_fill *fill = NULL;
+	const char *template = json_string_value(json_object_get(in,
+	    "template"));
+	const json_t *columns = json_object_get(in, "columns");
+	bool known = template != NULL && mm_fill_parse(MM_FILL_JSON,
+	    mm_bytes_of(template), &fill, NULL) == MM_OK;
+
+	for (size_t i = 0; i < MM_INITIAL_COLUMNS; i++) {
+		const char *column = json_string_value(json_array_get(columns,
+		    i));
+
+		hidden[i] = !known || column == NULL || is_secret(fill, column);
+	}
 }
 
 static void

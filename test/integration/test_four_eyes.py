@@ -29,7 +29,8 @@ def fe():
         w.card = (crt, pem)
         assert w.stop() == 0
         w.conf.write_text(w.conf.read_text() +
-                          "\nfour_eyes = {bulk-mint, bulk-thaw, profile}\n")
+                          "\nfour_eyes = {bulk-mint, bulk-thaw, profile, "
+                          "configuration, bootstrap, line-ca}\n")
         yield w.start()
     finally:
         w.close()
@@ -304,6 +305,120 @@ def test_approvals_cannot_be_guessed_from_the_ledger(fe):
     assert len(salt) == 16 and "salt" not in shown
     assert said["detail_sha256"] == hashlib.sha256(
         salt + bytes.fromhex(shown["request_sha256"])).hexdigest()
+
+
+SECRET = "(secret)"
+
+
+def stored(w, approval):
+    db = records(w)
+    (body,), = db.sql(f"SELECT {db.text('body')} FROM doc WHERE id = "
+                      f"'{approval}'")
+    return body
+
+
+def told_of(w, method, path, body, shown):
+    """A request that is asked for; what is kept and shown of it."""
+    a = w.rest(method, path, body)
+    assert a.status == 202, a
+    one = a.json["approval"]
+    for k in (w.audit, w.ada, None):
+        a = w.rest("GET", f"/approvals/{one}", key=k)
+        assert a.json["request"] == shown, a
+    assert json.loads(stored(w, one))["request"] == shown
+    yes = approve(w, one, w.ada)
+    assert yes.status == 200 and yes.json["request"] == shown, yes
+    assert json.loads(stored(w, one))["request"] == shown
+    return one
+
+
+def test_codes_on_labels_are_not_kept(fe):
+    def body(code):
+        return {"tokens": [{"device": f"CODE-{i}", "product": "thermo",
+                            "code": f"{code}{i:04}"} for i in range(101)]}
+    one = told_of(fe, "POST", "/tokens", body("Ab12"), {"tokens": [
+        dict(t, code=SECRET) for t in body("Ab12")["tokens"]]})
+    # and yet those codes are what was approved
+    assert use(fe, one, "/tokens", body("Ab13")).status == 409
+    assert use(fe, one, "/tokens", body("Ab12")).status == 201
+
+
+def test_nobody_tries_a_request_by_what_is_shown(fe):
+    body = {"name": "Guess", "roles": ["admin"]}
+    one, two = ask(fe, body=body), ask(fe, body=body)
+    shown = [fe.rest("GET", f"/approvals/{i}", key=fe.audit).json
+             ["request_sha256"] for i in (one, two)]
+    assert shown[0] != shown[1]
+    text = json.dumps(body).encode()
+    path = hashlib.sha256(b"/api/v1/keys").digest()
+    plain = {hashlib.sha256(bytes([m]) + path + text).hexdigest()
+             for m in range(16)}
+    assert not plain & set(shown)
+    salt = bytes.fromhex(json.loads(stored(fe, one))["salt"])
+    assert shown[0] in {hashlib.sha256(salt + bytes.fromhex(p)).hexdigest()
+                        for p in plain}
+    for i in (one, two):
+        fe.rest("POST", f"/approvals/{i}/refuse", {})
+
+
+def test_cells_that_are_secret_are_not_kept(fe):
+    body = {"template": '{"psk":"{{psk:secret}}","lot":"{{lot}}"}',
+            "columns": ["device", "psk", "lot"],
+            "rows": [["CELL-1", "hunter2", "a"], ["CELL-2", "hunter3", "b"]]}
+    shown = dict(body, rows=[["CELL-1", SECRET, "a"],
+                             ["CELL-2", SECRET, "b"]])
+    path = "/products/thermo/configuration"
+    one = told_of(fe, "PUT", path, body, shown)
+    head = {"Mintmark-Approval": one}
+    other = dict(body, rows=[["CELL-1", "hunter4", "a"], body["rows"][1]])
+    assert fe.rest("PUT", path, other, headers=head).status == 409
+    assert fe.rest("PUT", path, body, headers=head).status == 200
+    # where it cannot be told which are secret: all
+    told_of(fe, "PUT", path, dict(body, template="{{", more="hunter5"),
+            dict(body, template="{{", more=SECRET, rows=[[SECRET] * 3] * 2))
+    told_of(fe, "PUT", path, dict(body, columns=["device"], rows=[
+        body["rows"][0], "x"]), dict(body, columns=["device"], rows=[
+            ["CELL-1", SECRET, SECRET], SECRET]))
+
+
+def test_what_else_a_request_has_of_secrets(fe):
+    line = {"ca_name": "l", "ca_url": "http://x/l.crl", "ca_chain": "AA==",
+            "ca_key": "c2VhbGVk"}
+    told_of(fe, "POST", "/batches/none/order", {"station": "s", "line": line},
+            {"station": "s", "line": dict(line, ca_key=SECRET)})
+
+
+def test_an_approval_of_before(fe):
+    """It was kept with its secrets, and by a hash without a salt."""
+    body = {"tokens": [{"device": f"OLD-{i}", "product": "thermo",
+                        "code": f"Old1{i:04}"} for i in range(101)]}
+    one = ask(fe, "/tokens", body)
+    doc = json.loads(stored(fe, one))
+    text = json.dumps(body).encode()
+    path = hashlib.sha256(b"/api/v1/tokens").digest()
+    salt = bytes.fromhex(doc["salt"])
+    plain, = [p for p in (hashlib.sha256(bytes([m]) + path + text).digest()
+                          for m in range(16))
+              if hashlib.sha256(salt + p).hexdigest() ==
+              doc["request_sha256"]]
+    del doc["salted"]
+    doc.update(request=body, request_sha256=plain.hex())
+    db = records(fe)
+    db.sql(f"UPDATE doc SET body = {db.blob(json.dumps(doc).encode())} "
+           f"WHERE id = '{one}'")
+    a = fe.rest("GET", f"/approvals/{one}", key=fe.audit)
+    assert "Old1" not in a.text and "request_sha256" not in a.json, a
+    assert plain.hex() not in fe.rest("GET", "/approvals?limit=1000").text
+    assert approve(fe, one, fe.ada).status == 200
+    assert "Old1" not in stored(fe, one)
+    assert use(fe, one, "/tokens", body).status == 201
+    # ... and as it was, for its first entry has that hash
+    now = json.loads(stored(fe, one))
+    assert "salted" not in now and now["state"] == "used"
+    now.update(salted=True,
+               request_sha256=hashlib.sha256(salt + plain).hexdigest())
+    db.sql(f"UPDATE doc SET body = {db.blob(json.dumps(now).encode())} "
+           f"WHERE id = '{one}'")
 
 
 def test_a_long_request_is_shown_whole(fe):
