@@ -8,6 +8,7 @@
  * approval_doc.c
  */
 const char *mm_approval_state_name(enum mm_approval_state s);
+#define MM_APPROVAL_QUERY 256
 /* What else is on record of one. */
 struct mm_approval_more {
 	/* How many a selection came to when it was asked for, and how many of
@@ -16,6 +17,7 @@ struct mm_approval_more {
 	/* request_sha256 is of the salt and that hash: nobody who is shown it
 	 * can try a request by it.  Those of before are not, nor shown. */
 	bool salted;
+	char query[MM_APPROVAL_QUERY]; /* as it came; "" none */
 };
 /* Its members, into an object that is open. */
 void mm_approval_put(struct mm_json *j, const struct mm_approval *a,

@@ -40,6 +40,8 @@ mm_approval_put(struct mm_json *j, const struct mm_approval *a,
 	mm_json_str(j, "state", states[a->state]);
 	mm_json_str(j, "method", a->method);
 	mm_json_str(j, "path", a->path);
+	if (n->query[0] != '\0')
+		mm_json_str(j, "query", n->query);
 	if (n->salted)
 		put_hash(j, a);
 	mm_json_str(j, "requester", a->requester);
@@ -80,14 +82,16 @@ get_time(const json_t *o, const char *key, int64_t *out)
 }
 
 /* Of what is not counted, or is of before there was a count: none. */
-static void
+static bool
 get_more(const json_t *o, struct mm_approval_more *n)
 {
 	const json_t *found = json_object_get(o, "found");
 
+	*n = (struct mm_approval_more){ .query = "" };
 	n->found = json_is_integer(found) ? json_integer_value(found) : -1;
 	n->done = json_integer_value(json_object_get(o, "done"));
 	n->salted = json_is_true(json_object_get(o, "salted"));
+	return get_text(o, "query", n->query, sizeof(n->query));
 }
 
 static bool
@@ -127,9 +131,8 @@ mm_approval_read(struct mm_bytes body, struct mm_approval *a,
 	    !get_time(o, "requested", &a->requested_at) ||
 	    !get_time(o, "expires", &a->expires_at) ||
 	    !get_time(o, "decided", &a->decided_at) ||
-	    !get_time(o, "good_until", &a->good_until))
+	    !get_time(o, "good_until", &a->good_until) || !get_more(o, n))
 		return MM_FAIL(why, MM_EBUG, "approval: not as it was stored");
-	get_more(o, n);
 	if (request != NULL)
 		*request = json_incref(json_object_get(o, "request"));
 	return MM_OK;

@@ -86,12 +86,21 @@ new_id(char id[17], struct mm_why *why)
 	return MM_OK;
 }
 
-/* Stands for the request in the document. */
+/* Stands for the request in the document.  The query is of it, but where one
+ * says which page of what was approved is wanted. */
 static void
 request_hash(const struct mm_rest *r, const struct mm_approval *a, bool salted,
     uint8_t out[32])
 {
+	const struct mm_rest_call *c = r->req->route->data;
+	uint8_t head[32];
+
 	mm_rest_request_hash(r->req, out);
+	if (!c->danger->goes_on && r->req->query.n > 0) {
+		memcpy(head, out, sizeof(head));
+		mm_sha256_2((struct mm_bytes){ head, sizeof(head) },
+		    r->req->query, out);
+	}
 	if (salted)
 		mm_salted_sha256(a->salt, (struct mm_bytes){ out, 32 }, out);
 }
@@ -131,6 +140,9 @@ ask(struct mm_rest *r, struct mm_why *why)
 	    mm_http_method_name(r->req->method));
 	if (!mm_text_copy(a.path, sizeof(a.path), r->req->path))
 		return MM_FAIL(why, MM_EINPUT, "path: too long");
+	if (!c->danger->goes_on &&
+	    !mm_text_copy(n.query, sizeof(n.query), r->req->query))
+		return MM_FAIL(why, MM_EINPUT, "query: too long");
 	a.expires_at = a.requested_at + LIFE_MS;
 	MM_TRY(mm_salt_make(a.salt, why));
 	request_hash(r, &a, n.salted, a.request_sha256);

@@ -388,6 +388,24 @@ def test_what_else_a_request_has_of_secrets(fe):
             {"station": "s", "line": dict(line, ca_key=SECRET)})
 
 
+def test_the_query_is_part_of_what_is_approved(fe):
+    path, body = "/products/thermo/configuration", {"template": '{"q":1}'}
+    for asked, other in (("", "?force=true"), ("?force=true", ""),
+                         ("?force=true", "?force=false")):
+        a = fe.rest("PUT", path + asked, body)
+        assert a.status == 202, a
+        one = a.json["approval"]
+        a = fe.rest("GET", f"/approvals/{one}", key=fe.audit)
+        assert a.json.get("query", "") == asked[1:], a
+        assert a.json["path"].endswith(path), a
+        assert approve(fe, one, fe.ada).json.get("query", "") == asked[1:]
+        head = {"Mintmark-Approval": one}
+        a = fe.rest("PUT", path + other, body, headers=head)
+        assert a.status == 409 and "not the request" in a.json["detail"], a
+        a = fe.rest("PUT", path + asked, body, headers=head)
+        assert a.status == 200, a
+
+
 def test_an_approval_of_before(fe):
     """It was kept with its secrets, and by a hash without a salt."""
     body = {"tokens": [{"device": f"OLD-{i}", "product": "thermo",
