@@ -163,4 +163,10 @@ struct mm_hook_wish {
 MM_MUST enum mm_err mm_deliver_ask(struct mm_deliver *d,
     const struct mm_hook_wish *wish, struct mm_why *why);
 
+/* A URL into the answer's object: whole for an administrator alone, for path
+ * and query may be all of a receiver's credential; else its origin and "/...".
+ * rest_webhooks.c */
+struct mm_rest;
+void mm_rest_put_hook_url(struct mm_rest *r, const char *url);
+
 #endif

@@ -15,7 +15,7 @@ put(struct mm_rest *r, const struct mm_hook *h)
 
 	mm_rest_etag(r, h->version);
 	mm_authorise_stats(mm_deliver_authorise(r->s->deliver), &n);
-	mm_json_str(&r->j, "url", set->authorise_url);
+	mm_rest_put_hook_url(r, set->authorise_url);
 	mm_json_int(&r->j, "timeout", set->authorise_timeout_s);
 	mm_json_int(&r->j, "secret_version", h->secret);
 	if (h->secret > 1 && mm_now_ms() < both)

@@ -67,6 +67,23 @@ put_live(struct mm_json *j, const struct mm_hook_live *l)
 	mm_json_close(j, '}');
 }
 
+/* see hook.h */
+void
+mm_rest_put_hook_url(struct mm_rest *r, const char *url)
+{
+	MM_OWN(mm_buf_done) struct mm_buf short_ = MM_BUF_INIT(MM_HOOK_URL + 8);
+	const char *host = strstr(url, "://");
+	size_t n = host == NULL ? 0 : host + 3 - url;
+
+	if ((r->login.roles & MM_ROLE_ADMIN) == 0 && url[0] != '\0') {
+		n += strcspn(url + n, "/?#");
+		mm_buf_put(&short_, url, n);
+		mm_buf_text(&short_, "/...");
+		url = mm_buf_cstr(&short_);
+	}
+	mm_json_str(&r->j, "url", url != NULL ? url : "");
+}
+
 static void
 put_hook(struct mm_rest *r, const struct mm_hook *h)
 {
@@ -75,7 +92,7 @@ put_hook(struct mm_rest *r, const struct mm_hook *h)
 	int64_t both = h->rotated_at + MM_HOOK_BOTH_S * INT64_C(1000);
 
 	mm_json_str(j, "id", h->id);
-	mm_json_str(j, "url", h->url);
+	mm_rest_put_hook_url(r, h->url);
 	mm_json_str(j, "description", h->description);
 	put_list(j, "types", h->filter.types);
 	put_list(j, "products", h->filter.products);

@@ -629,6 +629,8 @@ def test_only_an_administrator_sees_the_secret(maker):
     assert maker.w.rest("POST", "/authorise/rotate", {}, key).status == 403
     shown = maker.w.rest("GET", "/authorise", key=key)
     assert shown.status == 200 and "secret" not in shown.json
+    whole = maker.w.rest("GET", "/authorise").json["url"]
+    assert shown.json["url"] == "/".join(whole.split("/")[:3]) + "/..."
     before = shown.json["secret_version"]
     out = json.loads(maker.w.cli("--json", "authorise", "rotate").stdout)
     assert out["secret"].startswith("whsec_")

@@ -221,12 +221,19 @@ def test_a_webhook_is_a_document_with_an_etag(world, hooks):
 
 
 def test_only_an_administrator_changes_webhooks(world, hooks):
-    h = hooks("https://example.com/")
+    url = "https://example.com:8443/services/T0/B0?key=T0/B0"
+    h = hooks(url)
+    assert world.rest("GET", f"/webhooks/{h['id']}").json["url"] == url
     for role, reads in (("operator", 403), ("auditor", 200),
                         ("support", 403), ("line", 403)):
         key = world.rest("POST", "/keys", {"name": role, "roles": [role]}
                          ).json["key"]
-        assert world.rest("GET", "/webhooks", key=key).status == reads
+        a = world.rest("GET", "/webhooks", key=key)
+        assert a.status == reads and "T0/B0" not in a.text, a
+        if reads == 200:  # the URL may be all of a receiver's credential
+            one = world.rest("GET", f"/webhooks/{h['id']}", key=key)
+            assert one.json["url"] == "https://example.com:8443/...", one
+            assert one.json["url"] in [i["url"] for i in a.json["items"]]
         for method, path in (("POST", ""), ("PUT", f"/{h['id']}"),
                              ("DELETE", f"/{h['id']}"),
                              ("POST", f"/{h['id']}/test"),
