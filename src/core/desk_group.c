@@ -6,7 +6,7 @@
 
 /* Groups as operators make and change them, each change with its entry. */
 
-enum { BODY_ROOM = 1024 };
+enum { BODY_ROOM = 1024, AGAIN_MOST = 10 };
 
 /* ---- the group itself ---- */
 
@@ -216,6 +216,29 @@ write_all(struct listing *l, struct mm_group_row *row, size_t n,
 	return write_rows(l, why);
 }
 
+/* Who was asked to open it looked at the list as it was: any other list is of
+ * another version, before it is there.  That of an open one is looked at by
+ * itself. */
+static enum mm_err
+another_version(struct mm_desk *d, const struct mm_login *by,
+    const struct mm_group *g, struct mm_why *why)
+{
+	struct mm_group now = *g;
+	enum mm_err rc = MM_ESTALE;
+
+	for (int i = 0; rc == MM_ESTALE && i < AGAIN_MOST; i++) {
+		if (i > 0)
+			MM_TRY(mm_group_get(d->r, g->id, &now, why));
+		if (now.state != g->state)
+			break;
+		if (now.state == MM_WORK_OPEN)
+			return MM_OK;
+		rc = mm_desk_group_put(d, by, &now, "listed", why);
+	}
+	return rc != MM_ESTALE ? rc : MM_FAIL(why, MM_ECONFLICT, "group %s: it "
+	    "has just changed: try again", g->id);
+}
+
 /* see group.h; the entry comes first: no row counts that no entry tells of */
 enum mm_err
 mm_desk_group_list(struct mm_desk *d, const struct mm_login *by,
@@ -240,7 +263,9 @@ mm_desk_group_list(struct mm_desk *d, const struct mm_login *by,
 	snprintf(l->counted, sizeof(l->counted), "listed:%s", g->id);
 	snprintf(count, sizeof(count), "%zu", n);
 	mm_hex_text(hash, 32, hex);
-	rc = mm_desk_enter(d, &e, why);
+	rc = another_version(d, by, g, why);
+	if (rc == MM_OK)
+		rc = mm_desk_enter(d, &e, why);
 	if (rc == MM_OK)
 		rc = write_all(l, row, n, why);
 	mm_buf_done(&l->bodies);

@@ -1,6 +1,7 @@
 #ifndef MM_SERVER_APPROVAL_H
 #define MM_SERVER_APPROVAL_H
 
+#include "core/group.h"
 #include "server/rest.h"
 
 /*
@@ -17,6 +18,8 @@ struct mm_approval_more {
 	/* request_sha256 is of the salt and that hash: nobody who is shown it
 	 * can try a request by it.  Those of before are not, nor shown. */
 	bool salted;
+	/* The version of the group that is to be opened; -1: of another. */
+	int64_t at;
 	char query[MM_APPROVAL_QUERY]; /* as it came; "" none */
 };
 /* Its members, into an object that is open. */
@@ -43,6 +46,10 @@ MM_MUST enum mm_err mm_approval_store(struct mm_desk *d,
 MM_MUST enum mm_err mm_approval_close(struct mm_desk *d,
     const struct mm_approval *a, const struct mm_approval_more *n,
     struct mm_why *why);
+/* Whether the group is as it was when the approval of the call was asked for,
+ * if it has one; MM_ECONFLICT. */
+MM_MUST enum mm_err mm_approval_is_of(struct mm_rest *r,
+    const struct mm_group *g, struct mm_why *why);
 /* Every one there is, in the order of their time. */
 typedef void mm_approval_fn(void *ctx, const struct mm_approval *a);
 MM_MUST enum mm_err mm_approval_each(struct mm_store_reader *r,

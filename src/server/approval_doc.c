@@ -51,6 +51,8 @@ mm_approval_put(struct mm_json *j, const struct mm_approval *a,
 		mm_json_str(j, "decider", a->decider);
 	mm_rest_put_time(j, "decided", a->decided_at);
 	mm_rest_put_time(j, "good_until", a->good_until);
+	if (n->at >= 0)
+		mm_json_int(j, "object_version", n->at);
 	if (n->found >= 0) {
 		mm_json_int(j, "found", n->found);
 		mm_json_int(j, "done", n->done);
@@ -86,9 +88,11 @@ static bool
 get_more(const json_t *o, struct mm_approval_more *n)
 {
 	const json_t *found = json_object_get(o, "found");
+	const json_t *at = json_object_get(o, "object_version");
 
 	*n = (struct mm_approval_more){ .query = "" };
 	n->found = json_is_integer(found) ? json_integer_value(found) : -1;
+	n->at = json_is_integer(at) ? json_integer_value(at) : -1;
 	n->done = json_integer_value(json_object_get(o, "done"));
 	n->salted = json_is_true(json_object_get(o, "salted"));
 	return get_text(o, "query", n->query, sizeof(n->query));

@@ -5,6 +5,7 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "server/approval.h"
+#include "server/groups.h"
 
 /*
  * Four eyes: a dangerous request is kept as a document until another
@@ -120,6 +121,22 @@ shown_of(const struct mm_rest *r, const char *action, json_t **out,
 	return MM_OK;
 }
 
+/* What is opened is what was looked at. */
+static enum mm_err
+look_at(struct mm_rest *r, struct mm_approval_more *n, struct mm_why *why)
+{
+	const struct mm_rest_call *c = r->req->route->data;
+	struct mm_group g;
+
+	if (c->danger->look != NULL)
+		MM_TRY(c->danger->look(r, INT64_MAX, &n->found, why));
+	if (c->run != mm_rest_group_open)
+		return MM_OK;
+	MM_TRY(mm_rest_group_of(r, &g, why));
+	n->at = (int64_t)g.version;
+	return MM_OK;
+}
+
 static enum mm_err
 ask(struct mm_rest *r, struct mm_why *why)
 {
@@ -127,12 +144,12 @@ ask(struct mm_rest *r, struct mm_why *why)
 	const struct mm_rest_call *c = r->req->route->data;
 	struct mm_approval a = { .state = MM_APPROVAL_WAITING,
 		.requested_at = mm_now_ms() };
-	struct mm_approval_more n = { .found = -1, .salted = true };
+	struct mm_approval_more n = { .found = -1, .at = -1,
+		.salted = true };
 
 	MM_TRY(is_shown_whole(r, why));
 	MM_TRY(room_for_one(r, why));
-	if (c->danger->look != NULL)
-		MM_TRY(c->danger->look(r, INT64_MAX, &n.found, why));
+	MM_TRY(look_at(r, &n, why));
 	MM_TRY(new_id(a.id, why));
 	strcpy(a.action, c->danger->action);
 	strcpy(a.requester, r->login.id);
@@ -181,6 +198,43 @@ has_not_grown(struct mm_rest *r, const struct mm_approval *a,
 	    (long long)n->found);
 }
 
+static enum mm_err
+is_of(const struct mm_approval *a, const struct mm_approval_more *n,
+    const struct mm_group *g, struct mm_why *why)
+{
+	return n->at == (int64_t)g->version ? MM_OK
+	    : MM_FAIL(why, MM_ECONFLICT, "approval %s: group %s or its list "
+		"has changed since it was asked for: look again, and ask "
+		"again", a->id, g->id);
+}
+
+static enum mm_err
+has_not_changed(struct mm_rest *r, const struct mm_approval *a,
+    const struct mm_approval_more *n, struct mm_why *why)
+{
+	const struct mm_rest_call *c = r->req->route->data;
+	struct mm_group g;
+
+	if (c->run != mm_rest_group_open)
+		return MM_OK;
+	MM_TRY(mm_rest_group_of(r, &g, why));
+	return is_of(a, n, &g, why);
+}
+
+/* see approval.h; again where it is opened, for a list may come between */
+enum mm_err
+mm_approval_is_of(struct mm_rest *r, const struct mm_group *g,
+    struct mm_why *why)
+{
+	struct mm_approval_more n;
+	struct mm_approval a;
+
+	if (!r->approved)
+		return MM_OK;
+	MM_TRY(mm_approval_load(r, r->approval, &a, &n, NULL, why));
+	return is_of(&a, &n, g, why);
+}
+
 /* As it is now; MM_ECONFLICT also where somebody was quicker. */
 static enum mm_err
 spend_now(struct mm_rest *r, const char *id, bool *stale, struct mm_why *why)
@@ -204,6 +258,7 @@ spend_now(struct mm_rest *r, const char *id, bool *stale, struct mm_why *why)
 		decider = (struct mm_operator){ .id = "" };
 	MM_TRY(mm_approval_may_use(&a, &decider, why));
 	MM_TRY(has_not_grown(r, &a, &n, why));
+	MM_TRY(has_not_changed(r, &a, &n, why));
 	if (c->danger->goes_on && a.state == MM_APPROVAL_APPROVED)
 		a.good_until = mm_now_ms() + GOES_ON_MS;
 	a.state = MM_APPROVAL_USED;

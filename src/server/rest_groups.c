@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "server/bootstrap.h"
+#include "server/approval.h"
 #include "server/groups.h"
 #include "server/tls.h"
 
@@ -620,6 +621,8 @@ become(struct mm_rest *r, int state, const char *word, struct mm_why *why)
 	MM_TRY(mm_rest_members(r->in, change_members, 1, &c, why));
 	MM_TRY(mm_rest_group_of(r, &g, why));
 	MM_TRY(mm_group_counts(r->reader, &g, &n, why));
+	if (state == MM_WORK_OPEN)
+		MM_TRY(mm_approval_is_of(r, &g, why));
 	if (state == MM_WORK_OPEN && g.state == MM_WORK_OPEN &&
 	    !mm_group_halted(&g, n.conflicts))
 		return MM_FAIL(why, MM_ECONFLICT, "group %s is open", g.id);

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fleet import Fleet, listed, make
 from records import records
 from test_operators import by_cert, id_of, key, pages, person, register
 from world import DAEMON, SIGNER, World, faketime, run, serial_of
@@ -367,7 +368,8 @@ def test_cells_that_are_secret_are_not_kept(fe):
             "rows": [["CELL-1", "hunter2", "a"], ["CELL-2", "hunter3", "b"]]}
     shown = dict(body, rows=[["CELL-1", SECRET, "a"],
                              ["CELL-2", SECRET, "b"]])
-    path = "/products/thermo/configuration"
+    assert fe.rest("POST", "/products", {"name": "celled"}).status == 201
+    path = "/products/celled/configuration"
     one = told_of(fe, "PUT", path, body, shown)
     head = {"Mintmark-Approval": one}
     other = dict(body, rows=[["CELL-1", "hunter4", "a"], body["rows"][1]])
@@ -404,6 +406,38 @@ def test_the_query_is_part_of_what_is_approved(fe):
         assert a.status == 409 and "not the request" in a.json["detail"], a
         a = fe.rest("PUT", path + asked, body, headers=head)
         assert a.status == 200, a
+
+
+def test_a_group_is_opened_as_it_was_looked_at(fe):
+    make(fe, "eyes", [Fleet(fe).leaf()[0]], "certificates", opened=False)
+    path, head = "/groups/eyes/open", "Mintmark-Approval"
+    rows = [{"device": f"GE-{i}", "key": f"{i:064x}"} for i in (1, 2)]
+
+    def asked():
+        one = ask(fe, path, {}, fe.op)
+        assert approve(fe, one, fe.ada).status == 200
+        return one
+
+    def opened(one):
+        return fe.rest("POST", path, {}, key=fe.op, headers={head: one})
+
+    listed(fe, "eyes", *rows)
+    one = asked()
+    shown = fe.rest("GET", f"/approvals/{one}", key=fe.audit).json
+    assert shown["object_version"] == \
+        fe.rest("GET", "/groups/eyes").json["version"]
+    # other facts of the same devices; more devices; what a page changes
+    for more in (dict(rows[0], key="f" * 64), "GE-3", rows[0]):
+        listed(fe, "eyes", more)
+        a = opened(one)
+        assert a.status == 409 and "its list has changed" in a.json["detail"]
+        one = asked()
+    assert opened(one).status == 200
+    # of an open one, the list itself is looked at; without hardware ids
+    row = {"device": "GE-4", "hardware": "HW-0815"}
+    told_of(fe, "POST", "/groups/eyes/devices", {"devices": [row]},
+            {"devices": [dict(row, hardware=SECRET)]})
+    assert fe.rest("POST", "/groups/none/open", {}).status == 404
 
 
 def test_an_approval_of_before(fe):
