@@ -321,7 +321,8 @@ mm_chains_signed(const struct mm_chains *all, const struct mm_cert *c,
 		const struct mm_chain *chain = &all->chain[i];
 		struct mm_cert issuer;
 
-		if (chain->n > 0 && (of == NULL || of(&all->config->issuer[i])) &&
+		if (chain->n > 0 &&
+		    (of == NULL || of(&all->config->issuer[i])) &&
 		    mm_cert_walk(chain->der[0], &issuer, NULL) == MM_OK &&
 		    mm_cert_verify_by(c, &issuer) == MM_OK)
 			return name;
