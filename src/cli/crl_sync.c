@@ -169,7 +169,7 @@ look_at_file(const struct sync *s, struct face *out, struct mm_why *why)
 static bool
 is_known(const struct sync *s)
 {
-	struct face now;
+	struct face now = { 0 };
 
 	return s->known && look_at_file(s, &now, NULL) == MM_OK &&
 	    now.dev == s->face.dev && now.ino == s->face.ino &&
