@@ -647,7 +647,7 @@ def test_dry_runs_say_what_would_happen(world):
                           check=False)
             assert p.returncode == 2, p
     p = world.cli("device", "retire", "DRY-1", "--dry-run")
-    assert "DRY-1 would be retired" in p.stdout and "1 certificates" in p.stdout
+    assert "DRY-1 would be retired" in p.stdout and "1 certificate " in p.stdout
     p = world.cli("--json", "device", "retire", "DRY-1", "--dry-run")
     assert json.loads(p.stdout)["would_be"] == "retired"
     assert world.rest("GET", f"/certificates/{s}").json["state"] != "revoked"

@@ -8,6 +8,7 @@ from places import THERE, InToken, InTpm
 from station import Station
 from world import World, run
 
+HOSTILE = True  # see world.py; the provider that it loads is sanitized, too
 NAMED = b"BEGIN MINTMARK KEY"
 
 
