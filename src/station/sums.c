@@ -19,6 +19,14 @@ enum {
 
 /* ---- how fast ---- */
 
+/* A machine that has just started has had no sixty minutes: what was before
+ * it is below 0. */
+static size_t
+slot(int64_t minute)
+{
+	return (size_t)((minute % MINUTES + MINUTES) % MINUTES);
+}
+
 /* Minutes that nobody counted in are empty. */
 static void
 turn(struct mm_shift *s, int64_t now)
@@ -28,7 +36,7 @@ turn(struct mm_shift *s, int64_t now)
 	if (at - from > MINUTES)
 		from = at - MINUTES;
 	while (from < at)
-		s->minute[++from % MINUTES] = 0;
+		s->minute[slot(++from)] = 0;
 	s->minute_at = at;
 }
 
@@ -57,7 +65,7 @@ mm_sums_take(struct mm_shift *s, const struct mm_place *p)
 	if (p->ended != MM_UNIT_PASSED)
 		return;
 	turn(s, mm_mono_ms());
-	s->minute[s->minute_at % MINUTES]++;
+	s->minute[slot(s->minute_at)]++;
 	s->took_ms[s->ntook++ % MM_SHIFT_TOOK] =
 	    p->took_ms < INT32_MAX ? (int32_t)p->took_ms : INT32_MAX;
 	/* until the centre says it */
@@ -74,9 +82,8 @@ mm_sums_per_hour(const struct mm_shift *s)
 	if (s->ntook == 0)
 		return -1;
 	for (int64_t i = 0; i < MINUTES; i++)
-		if (s->minute_at - i > now / MINUTE_MS - MINUTES &&
-		    s->minute_at >= i)
-			n += s->minute[(s->minute_at - i) % MINUTES];
+		if (s->minute_at - i > now / MINUTE_MS - MINUTES)
+			n += s->minute[slot(s->minute_at - i)];
 	if (span > MINUTES * MINUTE_MS)
 		span = MINUTES * MINUTE_MS;
 	/* the first minute says little: it counts as a whole one */
