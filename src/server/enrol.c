@@ -28,7 +28,7 @@ struct claim {
 	struct mm_job *job;
 	struct in6_addr peer;
 	bool handshake; /* by a token's connection */
-	bool first; /* EST without Authorization: the 401 only asks for it */
+	bool first; /* without Authorization: the 401 only asks for it */
 	char id[17];
 };
 
@@ -72,9 +72,11 @@ answer_refusal(struct mm_http_resp *resp, const struct claim *c, int status,
 	if (reason == MM_R_GROUP_WAITS)
 		text = waits(c, key, sizeof(key));
 	if (text[0] == '\0' || strcmp(text, r) == 0)
-		text = mm_answer_sentence(reason);
-	/* Bouncy Castle's client takes a body here for an error. */
-	if (status == 401 && c->first)
+		text = c->first && reason == MM_R_CREDENTIAL
+			   ? MM_ENROL_WANTS
+			   : mm_answer_sentence(reason);
+	/* Bouncy Castle's EST client takes a body here for an error. */
+	if (status == 401 && c->first && is_text(c->end))
 		resp->status = status;
 	else if (is_text(c->end))
 		mm_answer_reason(resp, status, r, text);
@@ -262,8 +264,7 @@ refuse(struct claim *c, const struct mm_enrol_entry *e, enum mm_err rc)
 	struct mm_http_resp resp = { 0 };
 
 	c->job->result = rc;
-	c->first = is_text(c->end) &&
-	    mm_http_header(e->req, "Authorization", NULL).p == NULL;
+	c->first = mm_http_header(e->req, "Authorization", NULL).p == NULL;
 	answer_refusal(&resp, c, e->status != 0 ? e->status : mm_err_http(rc),
 	    e->reason, c->job->why.text);
 	mm_core_count_refusal(c->s->core, e->reason);

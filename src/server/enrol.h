@@ -11,6 +11,8 @@
  * Exactly one authority a request: the token that made the connection, the
  * token in an Authorization header, or the client certificate.
  */
+#define MM_ENROL_WANTS "enrolment wants a token (by TLS handshake, or by " \
+    "Authorization: Basic) or a client certificate"
 struct mm_enrol_entry {
 	struct mm_server *s;
 	const struct mm_http_req *req;

@@ -277,7 +277,7 @@ admit(struct mm_enrol_entry *e)
 	}
 	e->reason = MM_R_CREDENTIAL;
 	return MM_FAIL(&e->job->why, bearer_allowed(e) ? MM_EAUTH : MM_EPOLICY,
-	    "enrolment wants a token or a certificate");
+	    MM_ENROL_WANTS);
 }
 
 /* ---- what is asked ---- */

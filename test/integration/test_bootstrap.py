@@ -146,6 +146,14 @@ def test_who_is_of_no_group_learns_nothing(world, bare):
         refused(a, 401, "")
         assert "group" not in a.text and "device" not in a.text
     assert len(entries(world, "alert")) == before
+    # EST's first 401 has no body (RFC 7030 3.2.3); who calls by JSON has
+    # nothing but the body to go by
+    assert a.body == b""
+    a = Bare(world, "STRANGER-9").come_by_json()
+    refused(a, 401, "credential-refused")
+    assert a.headers["content-type"] == "application/problem+json"
+    assert a.headers["www-authenticate"].startswith("Basic ")
+    assert "wants a token" in a.json["detail"] and "group" not in a.text
     # nor does it come by any other way
     c = Bare(world, "BARE-50")
     for path in ("simplereenroll", "serverkeygen"):
