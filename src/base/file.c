@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/faults.h"
 #include "base/name.h"
 
 #define READ_STEP 16384
@@ -288,7 +290,35 @@ struct next {
 	char name[PATH_MAX];
 	struct mm_file_own own;
 	bool placed;
+	bool wipes;
 };
+
+static void overwrite(int fd);
+
+/* Where names cannot be exchanged, a kill in here leaves the old bytes in
+ * blocks without a name. */
+static bool
+rename_over(const struct next *x)
+{
+	int old = x->wipes ? open(x->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW |
+	    O_NOCTTY | O_NONBLOCK) : -1;
+	bool ok = rename(x->name, x->path) == 0;
+
+	if (old >= 0 && ok)
+		overwrite(old);
+	if (old >= 0)
+		(void)close(old);
+	return ok;
+}
+
+/* What is to be wiped takes the name of what is put in its place: under that
+ * it is found and wiped, whenever this ends. */
+static bool
+put_over(const struct next *x)
+{
+	return (x->wipes && renameat2(AT_FDCWD, x->name, AT_FDCWD, x->path,
+	    RENAME_EXCHANGE) == 0) || rename_over(x);
+}
 
 static bool
 place(struct next *x, int fd)
@@ -314,9 +344,26 @@ put_next(struct next *x, struct mm_bytes data, struct mm_why *why)
 		err = sys_fail(why, "write", x->path);
 	if (close(fd) != 0 && err == MM_OK)
 		err = sys_fail(why, "write", x->path);
-	if (err == MM_OK && !x->placed && rename(x->name, x->path) != 0)
+	if (err == MM_OK && !x->placed && !put_over(x))
 		err = sys_fail(why, "replace", x->path);
 	return err;
+}
+
+static enum mm_err
+replace_locked(struct next *x, struct mm_bytes data, struct mm_why *why)
+{
+	int n = snprintf(x->name, sizeof(x->name), "%s" MM_FILE_NEXT, x->path);
+	enum mm_err err;
+
+	if (n < 0 || n >= PATH_MAX)
+		return MM_FAIL(why, MM_ELIMIT, "path is too long");
+	MM_TRY(mm_file_wipe(x->name, why));
+	err = put_next(x, data, why);
+	if (err != MM_OK) {
+		(void)!mm_file_wipe(x->name, NULL);
+		return err;
+	}
+	return mm_name_sync(x->path, why);
 }
 
 /* see file.h */
@@ -326,18 +373,22 @@ mm_file_replace_locked(const char *path, struct mm_bytes data, mode_t mode,
 {
 	struct next x = { .path = path,
 		.own = { mode, (uid_t)-1, (gid_t)-1 } };
-	int n = snprintf(x.name, sizeof(x.name), "%s" MM_FILE_NEXT, path);
-	enum mm_err err;
 
-	if (n < 0 || n >= PATH_MAX)
-		return MM_FAIL(why, MM_ELIMIT, "path is too long");
-	MM_TRY(mm_file_wipe(x.name, why));
-	err = put_next(&x, data, why);
-	if (err != MM_OK) {
-		(void)!mm_file_wipe(x.name, NULL);
-		return err;
-	}
-	return mm_name_sync(path, why);
+	return replace_locked(&x, data, why);
+}
+
+/* see file.h; what is wiped before the exchange is on the disk is, after a
+ * power cut, the file */
+enum mm_err
+mm_file_replace_wiping(const char *path, struct mm_bytes data, mode_t mode,
+    struct mm_why *why)
+{
+	struct next x = { .path = path,
+		.own = { mode, (uid_t)-1, (gid_t)-1 }, .wipes = true };
+
+	MM_TRY(replace_locked(&x, data, why));
+	mm_die_at("exchanged");
+	return mm_file_wipe(x.name, why);
 }
 
 static void
@@ -373,6 +424,38 @@ mm_file_wipe(const char *path, struct mm_why *why)
 	if (unlink(path) != 0)
 		return errno == ENOENT ? MM_OK : sys_fail(why, "remove", path);
 	return mm_name_sync(path, why);
+}
+
+static bool
+is_left(const char *name, const char *ending)
+{
+	size_t n = strlen(name), end = strlen(ending);
+	const size_t next = sizeof(MM_FILE_NEXT) - 1;
+
+	return n > next + end && strcmp(name + n - next, MM_FILE_NEXT) == 0 &&
+	    strncmp(name + n - next - end, ending, end) == 0;
+}
+
+/* see file.h */
+enum mm_err
+mm_file_wipe_left(const char *dir, const char *ending, struct mm_why *why)
+{
+	DIR *d = opendir(dir);
+	enum mm_err rc = MM_OK;
+	const struct dirent *e;
+	char path[PATH_MAX];
+
+	if (d == NULL)
+		return errno == ENOENT ? MM_OK : sys_fail(why, "open", dir);
+	while (rc == MM_OK && (e = readdir(d)) != NULL) {
+		if (!is_left(e->d_name, ending))
+			continue;
+		rc = mm_path_join(path, sizeof(path), dir, e->d_name, why);
+		if (rc == MM_OK)
+			rc = mm_file_wipe(path, why);
+	}
+	(void)closedir(d);
+	return rc;
 }
 
 /* link() refuses an existing name, which rename() would overwrite. */

@@ -51,6 +51,17 @@ MM_MUST enum mm_err mm_file_replace_locked(const char *path,
  * followed.  MM_OK if there is none.
  */
 MM_MUST enum mm_err mm_file_wipe(const char *path, struct mm_why *why);
+/*
+ * mm_file_replace_locked of a file with a secret: what it held before is
+ * overwritten, not only replaced.  The two exchange their names in one step,
+ * so that a kill leaves either under path and the other under MM_FILE_NEXT,
+ * which the next one wipes first, or mm_file_wipe_left: all of dir's files
+ * whose name ends so, without MM_FILE_NEXT.
+ */
+MM_MUST enum mm_err mm_file_replace_wiping(const char *path,
+    struct mm_bytes data, mode_t mode, struct mm_why *why);
+MM_MUST enum mm_err mm_file_wipe_left(const char *dir, const char *ending,
+    struct mm_why *why);
 /* mm_file_replace, but it fails with MM_ECONFLICT if path exists. */
 MM_MUST enum mm_err mm_file_create(const char *path, struct mm_bytes data,
     mode_t mode, struct mm_why *why);

@@ -60,6 +60,10 @@ struct mm_duty {
 MM_MUST enum mm_err mm_duty_path(const struct mm_settings *set,
     const char *batch, const char *what, char out[MM_PATH_MAX + 1],
     struct mm_why *why);
+/* Of an order that was replaced, and so a line CA's sealed key, nothing is
+ * left, whenever that was cut off; the folder is locked. */
+MM_MUST enum mm_err mm_duty_tidy(const struct mm_settings *set,
+    struct mm_why *why);
 /* A whole file of the folder without its last LF; out: at most max. */
 MM_MUST enum mm_err mm_duty_text(const struct mm_settings *set,
     const char *name, struct mm_buf *out, struct mm_why *why);

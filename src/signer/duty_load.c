@@ -24,6 +24,16 @@ mm_duty_path(const struct mm_settings *set, const char *batch, const char *what,
 
 /* see duty.h */
 enum mm_err
+mm_duty_tidy(const struct mm_settings *set, struct mm_why *why)
+{
+	char dir[MM_PATH_MAX + 1];
+
+	MM_TRY(mm_signer_path(set, "orders", dir, why));
+	return mm_file_wipe_left(dir, ".order", why);
+}
+
+/* see duty.h */
+enum mm_err
 mm_duty_text(const struct mm_settings *set, const char *name,
     struct mm_buf *out, struct mm_why *why)
 {
@@ -328,8 +338,10 @@ load(struct mm_signer *s, struct mm_duty *l, const char *batch,
 	struct mm_buf note = MM_BUF_INIT(MM_WORK_TEXT_MAX + 4096);
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(1 << 20);
 	MM_OWN(mm_buf_done) struct mm_buf list = MM_BUF_INIT(MM_WORK_FILE_MAX);
-	enum mm_err rc = read_of(s, batch, "order", &note, why);
+	enum mm_err rc;
 
+	MM_TRY(mm_duty_tidy(&s->conf->set, why));
+	rc = read_of(s, batch, "order", &note, why);
 	if (rc == MM_ENOTFOUND)
 		return MM_FAIL(
 		    why, rc, "there is no order of batch %.32s", batch);

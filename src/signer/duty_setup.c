@@ -272,6 +272,17 @@ keep_last(struct taking *t, struct mm_why *why)
 	return mm_file_replace_locked(path, mm_bytes_of(last), 0600, why);
 }
 
+/* The line CA's key is in it: the one of before is overwritten, too. */
+static enum mm_err
+keep_order(struct taking *t, struct mm_why *why)
+{
+	char path[MM_PATH_MAX + 1];
+
+	MM_TRY(mm_duty_path(
+	    &t->s->conf->set, t->order->batch, "order", path, why));
+	return mm_file_replace_wiping(path, t->file.note, 0600, why);
+}
+
 /* First the number: what was cut off here is taken again, nothing older.
  * Last the order: where it is, all else was done. */
 static enum mm_err
@@ -279,6 +290,7 @@ keep_all(struct taking *t, struct mm_why *why)
 {
 	struct mm_bytes paper = { 0 };
 
+	MM_TRY(mm_duty_tidy(&t->s->conf->set, why));
 	MM_TRY(keep_last(t, why));
 	mm_die_at("taken");
 	if (t->order->state == MM_WORK_CLOSED && t->order->ca_key.n == 0)
@@ -287,7 +299,7 @@ keep_all(struct taking *t, struct mm_why *why)
 	MM_TRY(keep(t, "profiles", t->file.profiles, why));
 	if (mm_work_file_paper(&t->file, t->order->serials_sha256, &paper))
 		MM_TRY(keep(t, "serials", paper, why));
-	return keep(t, "order", t->file.note, why);
+	return keep_order(t, why);
 }
 
 static enum mm_err

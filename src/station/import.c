@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -31,19 +32,34 @@ pack(const struct mm_work_file *f, const struct mm_work_order *o,
 	return mm_buf_ok(out, why);
 }
 
+/* What lies there has the line CA's key, sealed, and devices' secrets in its
+ * papers.  A key that ends is gone first, whether the disk is full or not. */
+static enum mm_err
+replace(const struct mm_station_conf *conf, const struct mm_work_order *o,
+    struct mm_bytes json, struct mm_why *why)
+{
+	char path[PATH_MAX + 64];
+
+	MM_TRY(mm_order_path(conf, o->batch, path, sizeof(path), why));
+	if (o->ca_key.n == 0)
+		MM_TRY(mm_file_wipe(path, why));
+	return mm_file_replace_wiping(path, json, 0600, why);
+}
+
 static enum mm_err
 keep(const struct mm_station_conf *conf, const struct mm_work_order *o,
     struct mm_bytes json, struct mm_why *why)
 {
 	char path[PATH_MAX + 64];
+	enum mm_err rc;
+	int lock = -1;
 
 	MM_TRY(mm_order_path(conf, "", path, sizeof(path), why));
 	MM_TRY(mm_dir_make(path, 0750, why));
-	MM_TRY(mm_order_path(conf, o->batch, path, sizeof(path), why));
-	if (o->ca_key.n == 0) /* what lies there has the line CA's, sealed */
-		MM_TRY(mm_file_wipe(path, why));
-	/* devices' secrets are in its papers */
-	return mm_file_replace(path, json, 0600, why);
+	MM_TRY(mm_order_lock(conf, &lock, why));
+	rc = replace(conf, o, json, why);
+	(void)close(lock);
+	return rc;
 }
 
 /* The station's ledger says that the key is gone. */

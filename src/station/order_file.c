@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,53 @@ mm_order_path(const struct mm_station_conf *conf, const char *batch, char *out,
 		*batch == '\0' ? "" : ".json") >= outn)
 		return MM_FAIL(why, MM_ELIMIT, "order: its path is too long");
 	return MM_OK;
+}
+
+/* It waits: who has it replaces one file. */
+static enum mm_err
+lock_folder(const char *path, int *fd, struct mm_why *why)
+{
+	int f = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = f < 0 ? -1 : flock(f, LOCK_EX);
+
+	while (f >= 0 && rc != 0 && errno == EINTR)
+		rc = flock(f, LOCK_EX);
+	if (rc == 0) {
+		*fd = f;
+		return MM_OK;
+	}
+	rc = errno;
+	if (f >= 0)
+		(void)close(f);
+	return MM_FAIL(why, MM_ESYS, "%.100s: %s", path, strerror(rc));
+}
+
+/* see own.h */
+enum mm_err
+mm_order_lock(const struct mm_station_conf *conf, int *fd, struct mm_why *why)
+{
+	char path[PATH_MAX + 64];
+	enum mm_err rc;
+	int f = -1;
+
+	MM_TRY(mm_order_path(conf, "", path, sizeof(path), why));
+	MM_TRY(lock_folder(path, &f, why));
+	rc = mm_file_wipe_left(path, ".json", why);
+	if (rc == MM_OK)
+		*fd = f;
+	else
+		(void)close(f);
+	return rc;
+}
+
+/* see own.h */
+void
+mm_order_tidy(const struct mm_station_conf *conf)
+{
+	int fd;
+
+	if (mm_order_lock(conf, &fd, NULL) == MM_OK)
+		(void)close(fd);
 }
 
 /* What is done with an order that is here. */

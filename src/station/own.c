@@ -510,6 +510,7 @@ mm_own_open_batch(const struct mm_station_conf *conf, const char *batch,
 
 	if (o == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
+	mm_order_tidy(conf);
 	MM_TRY(open_all(o, batch, wait_ms, why));
 	*out = MM_MOVE(o);
 	return MM_OK;

@@ -160,6 +160,11 @@ MM_MUST enum mm_err mm_own_receipts(struct mm_own *o, const char *serial,
 /* order_file.c: where a batch's order is kept, as it was imported. */
 MM_MUST enum mm_err mm_order_path(const struct mm_station_conf *conf,
     const char *batch, char *out, size_t outn, struct mm_why *why);
+/* Who replaces one has the folder until *fd is closed; what was cut off before
+ * is wiped then, and by tidy, which the station's start calls. */
+MM_MUST enum mm_err mm_order_lock(const struct mm_station_conf *conf, int *fd,
+    struct mm_why *why);
+void mm_order_tidy(const struct mm_station_conf *conf);
 /* Whether an order of that batch was imported; of "" none was. */
 bool mm_order_has(const struct mm_station_conf *conf, const char *batch);
 /* The batch to make: conf's, or of the newest order; of that too where conf's

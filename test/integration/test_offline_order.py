@@ -226,7 +226,16 @@ def test_a_batch_keeps_the_profiles_that_it_was_made_for(tmp_path):
             w.cli("batch", "extend", "went", "--until", "60d", "--reason", "x")
             second = s.dir / "second.json"
             shutil.copy(centre.order("went", s), second)
+            # the line CA's sealed key of before, and what a kill left of it
+            was, left = s.dir / "was", s.dir / "left"
+            kept = s.dir / "state/orders/went.json"
+            was.hardlink_to(kept)
+            shutil.copy(kept, left)
+            kept.with_name("went.json.new").hardlink_to(left)
             assert s.imports(second)["number"] == 2
+            assert not any(was.read_bytes()) and not any(left.read_bytes())
+            assert "went.json" == ",".join(
+                p.name for p in kept.parent.iterdir())
             s.unplug()
             s.blank(1)
             s.plug()

@@ -141,6 +141,43 @@ wipes(void **state)
 	assert_int_equal(mm_file_wipe(".", NULL), MM_ESYS);
 }
 
+/* What was replaced is gone where another name still leads to it, and so is
+ * what a kill between the two steps leaves. */
+static void
+replaces_and_wipes(void **state)
+{
+	struct mm_buf b = MM_BUF_INIT(100);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(mm_file_replace_wiping("k.order",
+	    mm_bytes_of("secret"), 0600, NULL), MM_OK);
+	assert_int_equal(link("k.order", "same"), 0);
+	assert_int_equal(mm_file_replace_wiping("k.order", mm_bytes_of("next"),
+	    0640, NULL), MM_OK);
+	assert_int_equal(mm_file_read("k.order", &b, NULL), MM_OK);
+	assert_string_equal(mm_buf_cstr(&b), "next");
+	assert_int_equal(stat("k.order", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	mm_buf_reset(&b);
+	assert_int_equal(mm_file_read("same", &b, NULL), MM_OK);
+	assert_memory_equal(b.p, "\0\0\0\0\0\0", 6);
+	assert_int_equal(count_files(), 2);
+	assert_int_equal(mm_file_create("k.order" MM_FILE_NEXT,
+	    mm_bytes_of("secret"), 0600, NULL), MM_OK);
+	assert_int_equal(link("k.order" MM_FILE_NEXT, "left"), 0);
+	assert_int_equal(mm_file_create("order" MM_FILE_NEXT,
+	    mm_bytes_of("other"), 0600, NULL), MM_OK);
+	assert_int_equal(mm_file_wipe_left(".", ".order", NULL), MM_OK);
+	assert_int_equal(mm_file_wipe_left("no", ".order", NULL), MM_OK);
+	mm_buf_reset(&b);
+	assert_int_equal(mm_file_read("left", &b, NULL), MM_OK);
+	assert_memory_equal(b.p, "\0\0\0\0\0\0", 6);
+	assert_int_equal(access("k.order" MM_FILE_NEXT, F_OK), -1);
+	assert_int_equal(access("order" MM_FILE_NEXT, F_OK), 0);
+	mm_buf_done(&b);
+}
+
 static void
 creates_only_once(void **state)
 {
@@ -243,6 +280,7 @@ main(void)
 		IN_FOLDER(replaces_whole),
 		IN_FOLDER(replaces_under_a_lock),
 		IN_FOLDER(wipes),
+		IN_FOLDER(replaces_and_wipes),
 		IN_FOLDER(creates_only_once),
 		IN_FOLDER(makes_folders),
 		IN_FOLDER(owns_no_folder_behind_a_link),

@@ -531,6 +531,46 @@ def test_killed_while_a_key_is_destroyed(station, place, monkeypatch):
     assert station.take(last).returncode == 0 and len(destroyed()) == n
 
 
+def test_an_older_copy_of_a_key_is_overwritten(station):
+    """Each order brings the key, sealed: the one before is not only replaced."""
+    station.takes()
+    here, blocks = (station.dir / x for x in ("signer/orders/b7.order", "was"))
+    for n in (2, 3):
+        blocks.hardlink_to(here)
+        assert station.line["ca_key"] in blocks.read_text()
+        station.takes(number=n, share=3 + n, previous=hash_of(station))
+        assert not any(blocks.read_bytes())
+        blocks.unlink()
+    assert station.line["ca_key"] in here.read_text()
+    station.start()
+    station.issue("SN-01", station.devices.csr())
+
+
+@pytest.mark.parametrize("by", ["start", "order", "end"])
+def test_killed_before_an_older_copy_is_overwritten(station, by, monkeypatch):
+    if b"MINTMARK_DIE_AT" not in open(program(), "rb").read():
+        pytest.skip("needs a build with -Dfaults=true")
+    station.takes()
+    here, blocks = (station.dir / x for x in ("signer/orders/b7.order", "was"))
+    blocks.hardlink_to(here)
+    monkeypatch.setenv("MINTMARK_DIE_AT", "exchanged:1")
+    first = station.order(number=2, share=5, previous=hash_of(station))
+    assert station.take(first).returncode == -9
+    monkeypatch.delenv("MINTMARK_DIE_AT")
+    left = here.with_name("b7.order.new")
+    assert station.line["ca_key"] in left.read_text()
+    if by == "start":
+        station.start()
+        station.issue("SN-01", station.devices.csr())
+    elif by == "order":
+        assert station.take(first).returncode == 0
+    else:
+        station.takes(number=3, previous=hash_of(station), state="closed",
+                      ca_key=None)
+    assert not left.exists() and not any(blocks.read_bytes())
+    assert (station.line["ca_key"] in here.read_text()) == (by != "end")
+
+
 def test_a_key_whose_wiping_was_cut_off(station):
     """Half of it is zeros: no order, and no reason to stop."""
     station.takes()
