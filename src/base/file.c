@@ -82,9 +82,23 @@ make_room(int fd, struct mm_buf *out)
 
 /* see file.h */
 enum mm_err
-mm_file_read(const char *path, struct mm_buf *out, struct mm_why *why)
+mm_fd_read(int fd, const char *name, struct mm_buf *out, struct mm_why *why)
 {
 	size_t start = out->n;
+	enum mm_err err;
+
+	MM_TRY(mm_buf_ok(out, why));
+	make_room(fd, out);
+	err = read_all(fd, name, out, why);
+	if (err != MM_OK)
+		out->n = start;
+	return err;
+}
+
+/* see file.h */
+enum mm_err
+mm_file_read(const char *path, struct mm_buf *out, struct mm_why *why)
+{
 	enum mm_err err;
 	int fd;
 
@@ -92,10 +106,7 @@ mm_file_read(const char *path, struct mm_buf *out, struct mm_why *why)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return sys_fail(why, "open", path);
-	make_room(fd, out);
-	err = read_all(fd, path, out, why);
-	if (err != MM_OK)
-		out->n = start;
+	err = mm_fd_read(fd, path, out, why);
 	close(fd);
 	return err;
 }

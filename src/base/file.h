@@ -91,6 +91,9 @@ MM_MUST enum mm_err mm_dir_make(const char *path, mode_t mode,
  */
 MM_MUST enum mm_err mm_file_lock(const char *path, int *fd,
     struct mm_why *why);
+/* mm_file_read of one that is open; name: for what is said of it. */
+MM_MUST enum mm_err mm_fd_read(int fd, const char *name, struct mm_buf *out,
+    struct mm_why *why);
 /* All of it, EINTR and short writes included. */
 MM_MUST enum mm_err mm_fd_write(int fd, struct mm_bytes data,
     struct mm_why *why);

@@ -13,79 +13,22 @@
 #include "station/mirror_priv.h"
 #include "station/rows.h"
 
-enum { JOURNAL_MAX = 256 << 20, RECORD_MAX = 1 << 20, PAPER_MAX = 64 << 20,
+enum { RECORD_MAX = 1 << 20, PAPER_MAX = 64 << 20,
 	EXPORT_MAX = 1 << 30, LOOKED = 100 };
-
-/* see mirror_priv.h */
-enum mm_err
-mm_mirror_failed(const char *path, struct mm_why *why)
-{
-	return MM_FAIL(
-	    why, MM_EAGAIN, "mirror: %.100s: %s", path, strerror(errno));
-}
-
-/* see mirror_priv.h */
-enum mm_err
-mm_mirror_sync_dir(const char *path, struct mm_why *why)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	enum mm_err rc = fd >= 0 && fsync(fd) == 0
-			     ? MM_OK
-			     : mm_mirror_failed(path, why);
-
-	if (fd >= 0)
-		(void)close(fd);
-	return rc;
-}
-
-/* A file that is new is one of its folder's, too. */
-static enum mm_err
-open_end(const struct mm_mirror_files *f, const char *path, int *fd,
-    struct mm_why *why)
-{
-	const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
-
-	*fd = open(path, flags);
-	if (*fd >= 0)
-		return MM_OK;
-	if (errno == ENOENT)
-		*fd = open(path, flags | O_CREAT | O_EXCL, 0600);
-	return *fd < 0 ? mm_mirror_failed(path, why)
-		       : mm_mirror_sync_dir(f->to, why);
-}
-
-/* Bytes behind what is there, and on that disk when it returns. */
-static enum mm_err
-append(const struct mm_mirror_files *f, const char *path,
-    struct mm_bytes data, struct mm_why *why)
-{
-	int fd = -1;
-	enum mm_err rc = open_end(f, path, &fd, why);
-
-	if (rc == MM_OK)
-		rc = mm_fd_write(fd, data, why);
-	if (rc == MM_OK && fdatasync(fd) != 0)
-		rc = mm_mirror_failed(path, why);
-	if (fd >= 0)
-		(void)close(fd);
-	return rc;
-}
 
 /* ---- rows ---- */
 
 /* see mirror_priv.h */
 enum mm_err
-mm_mirror_read_rows(const char *path, off_t at, uint64_t row,
+mm_mirror_read_rows(struct mm_bytes text, off_t at, uint64_t row,
     struct mm_buf *out, struct mm_mirror_journal *j, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(JOURNAL_MAX);
 	struct mm_bytes rest;
 	struct mm_row r;
 	uint64_t n = 0;
 	enum mm_err rc;
 
 	memset(j, 0, sizeof(*j));
-	MM_TRY(mm_file_read(path, &text, why));
 	j->all = text.n;
 	if ((size_t)at > text.n)
 		at = 0;
@@ -109,6 +52,18 @@ mm_mirror_read_rows(const char *path, off_t at, uint64_t row,
 	return rc == MM_ENOTFOUND || rc == MM_EAGAIN ? MM_OK : rc;
 }
 
+/* see mirror_priv.h */
+enum mm_err
+mm_mirror_own_rows(const char *path, off_t at, uint64_t row,
+    struct mm_buf *out, struct mm_mirror_journal *j, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done)
+	struct mm_buf text = MM_BUF_INIT(MM_MIRROR_JOURNAL_MAX);
+
+	MM_TRY(mm_file_read(path, &text, why));
+	return mm_mirror_read_rows(mm_buf_view(&text), at, row, out, j, why);
+}
+
 static enum mm_err
 inode_of(const char *path, uint64_t *out, struct mm_why *why)
 {
@@ -122,15 +77,12 @@ inode_of(const char *path, uint64_t *out, struct mm_why *why)
 
 /* see mirror_priv.h */
 enum mm_err
-mm_mirror_put_by(struct mm_mirror_files *f, const char *path,
-    struct mm_why *why)
+mm_mirror_put_by(struct mm_mirror_files *f, struct mm_why *why)
 {
-	char old[PATH_MAX + 24];
+	char old[32];
 
-	snprintf(old, sizeof(old), "%s.%" PRIu64, path, f->row);
-	if (rename(path, old) != 0)
-		return errno == ENOENT ? MM_OK : mm_mirror_failed(path, why);
-	return mm_mirror_sync_dir(f->to, why);
+	snprintf(old, sizeof(old), "journal.%" PRIu64, f->row);
+	return mm_mirror_rename(f, "journal", old, why);
 }
 
 static enum mm_err
@@ -150,26 +102,27 @@ sync_own(const char *path, struct mm_why *why)
 enum mm_err
 mm_mirror_rows(struct mm_mirror_files *f, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf news = MM_BUF_INIT(JOURNAL_MAX);
-	char own[PATH_MAX], copy[PATH_MAX];
+	MM_OWN(mm_buf_done)
+	struct mm_buf news = MM_BUF_INIT(MM_MIRROR_JOURNAL_MAX);
 	struct mm_mirror_journal j;
+	char own[PATH_MAX];
 	uint64_t inode = 0;
 
 	MM_TRY(mm_mirror_join(f->from, "journal", own, why));
-	MM_TRY(mm_mirror_join(f->to, "journal", copy, why));
 	MM_TRY(inode_of(own, &inode, why));
 	if (inode != f->inode && f->inode != 0)
-		MM_TRY(mm_mirror_put_by(f, copy, why));
+		MM_TRY(mm_mirror_put_by(f, why));
 	if (inode != f->inode)
 		f->at = 0;
 	f->inode = inode;
-	MM_TRY(mm_mirror_read_rows(own, f->at, f->row, &news, &j, why));
+	MM_TRY(mm_mirror_own_rows(own, f->at, f->row, &news, &j, why));
 	MM_TRY(mm_buf_ok(&news, why));
 	/* what a power cut takes from the station the copy must not have */
 	if (news.n > 0)
 		MM_TRY(sync_own(own, why));
 	if (news.n > 0)
-		MM_TRY(append(f, copy, mm_buf_view(&news), why));
+		MM_TRY(mm_mirror_append(
+		    f, "journal", mm_buf_view(&news), why));
 	f->at = (off_t)j.whole;
 	if (j.last > f->row)
 		f->row = j.last;
@@ -185,14 +138,13 @@ mm_mirror_record(
     struct mm_mirror_files *f, const char *name, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(RECORD_MAX);
-	char own[PATH_MAX], copy[PATH_MAX], dir[PATH_MAX];
+	char own[PATH_MAX], dir[PATH_MAX];
 
 	MM_TRY(mm_mirror_join(f->from, "records", dir, why));
 	MM_TRY(mm_mirror_join(dir, name, own, why));
-	MM_TRY(mm_mirror_join(f->to, "records", dir, why));
-	MM_TRY(mm_mirror_join(dir, name, copy, why));
 	MM_TRY(mm_file_read(own, &text, why));
-	return mm_file_replace(copy, mm_buf_view(&text), 0600, why);
+	return mm_mirror_replace(
+	    f, MM_MIRROR_RECORDS, name, mm_buf_view(&text), why);
 }
 
 static bool
@@ -218,12 +170,14 @@ lacks(int own, int there, const char *name)
 	struct stat a, b;
 
 	return fstatat(own, name, &a, 0) == 0 &&
-	       (fstatat(there, name, &b, 0) != 0 || is_newer(&a, &b));
+	       (fstatat(there, name, &b, AT_SYMLINK_NOFOLLOW) != 0 ||
+		   is_newer(&a, &b));
 }
 
 /* Those that are looked at one after the other, and how many there are. */
 struct records {
-	DIR *own, *there;
+	DIR *own;
+	struct mm_mirror_dir there;
 	uint64_t done, of;
 };
 
@@ -240,9 +194,7 @@ open_records(const struct mm_mirror_files *f, struct records *r,
 		r->of += is_record(e->d_name);
 	if (r->own != NULL)
 		rewinddir(r->own);
-	MM_TRY(mm_mirror_join(f->to, "records", path, why));
-	r->there = opendir(path);
-	return r->there == NULL ? mm_mirror_failed(path, why) : MM_OK;
+	return mm_mirror_enter(f, MM_MIRROR_RECORDS, &r->there, why);
 }
 
 static enum mm_err
@@ -254,7 +206,7 @@ copy_lacking(struct mm_mirror_files *f, struct records *r, struct mm_why *why)
 	while (r->own != NULL && (e = readdir(r->own)) != NULL) {
 		if (!is_record(e->d_name))
 			continue;
-		lack = lacks(dirfd(r->own), dirfd(r->there), e->d_name);
+		lack = lacks(dirfd(r->own), r->there.fd, e->d_name);
 		r->done++;
 		if (lack)
 			MM_TRY(mm_mirror_record(f, e->d_name, why));
@@ -268,15 +220,14 @@ copy_lacking(struct mm_mirror_files *f, struct records *r, struct mm_why *why)
 enum mm_err
 mm_mirror_copy_records(struct mm_mirror_files *f, struct mm_why *why)
 {
-	struct records r = { NULL, NULL, 0, 0 };
+	struct records r = { .there = { -1, NULL } };
 	enum mm_err rc = open_records(f, &r, why);
 
 	if (rc == MM_OK)
 		rc = copy_lacking(f, &r, why);
 	if (r.own != NULL)
 		(void)closedir(r.own);
-	if (r.there != NULL)
-		(void)closedir(r.there);
+	mm_mirror_dir_done(&r.there);
 	return rc;
 }
 
@@ -291,17 +242,41 @@ is_paper(const char *name)
 	    (strncmp(name, "people-", 7) == 0 && mm_name_valid(name + 7));
 }
 
+static enum mm_err
+read_if_there(const struct mm_mirror_files *f, const char *name,
+    struct mm_buf *out, struct mm_why *why)
+{
+	struct mm_why own = { 0 };
+	enum mm_err rc = mm_mirror_read(f, name, out, &own);
+
+	return rc == MM_OK || rc == MM_ENOTFOUND
+		   ? MM_OK
+		   : MM_FAIL(why, rc, "%s", own.text);
+}
+
+static bool
+has_newest(const struct mm_mirror_files *f, const char *name,
+    const struct stat *own)
+{
+	MM_OWN(mm_mirror_dir_done) struct mm_mirror_dir d = { -1, NULL };
+	struct stat st;
+
+	return mm_mirror_enter(f, MM_MIRROR_TOP, &d, NULL) == MM_OK &&
+	    fstatat(d.fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !is_newer(own, &st);
+}
+
 /* They are only appended to, so what the copy has is the beginning. */
 static enum mm_err
-append_decisions(struct mm_mirror_files *f, const char *own, const char *copy,
+append_decisions(struct mm_mirror_files *f, const char *own,
     struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf mine = MM_BUF_INIT(JOURNAL_MAX);
-	MM_OWN(mm_buf_done) struct mm_buf there = MM_BUF_INIT(JOURNAL_MAX);
-	enum mm_err rc = mm_file_read(copy, &there, why);
+	MM_OWN(mm_buf_done)
+	struct mm_buf mine = MM_BUF_INIT(MM_MIRROR_JOURNAL_MAX);
+	MM_OWN(mm_buf_done)
+	struct mm_buf there = MM_BUF_INIT(MM_MIRROR_JOURNAL_MAX);
 
-	if (rc != MM_ENOTFOUND)
-		MM_TRY(rc);
+	MM_TRY(read_if_there(f, "decisions", &there, why));
 	MM_TRY(mm_file_read(own, &mine, why));
 	if (there.n > mine.n ||
 	    (there.n > 0 && memcmp(mine.p, there.p, there.n) != 0))
@@ -310,28 +285,28 @@ append_decisions(struct mm_mirror_files *f, const char *own, const char *copy,
 	if (there.n == mine.n)
 		return MM_OK;
 	MM_TRY(sync_own(own, why));
-	return append(f, copy, (struct mm_bytes){ mine.p + there.n,
-	    mine.n - there.n }, why);
+	return mm_mirror_append(f, "decisions", (struct mm_bytes){
+	    mine.p + there.n, mine.n - there.n }, why);
 }
 
 static enum mm_err
 copy_paper(struct mm_mirror_files *f, const char *name, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf text = MM_BUF_INIT(PAPER_MAX);
-	char own[PATH_MAX], copy[PATH_MAX];
-	struct stat a, b;
+	char own[PATH_MAX];
+	struct stat st;
 	enum mm_err rc;
 
 	MM_TRY(mm_mirror_join(f->from, name, own, why));
-	MM_TRY(mm_mirror_join(f->to, name, copy, why));
-	if (stat(own, &a) != 0 || (stat(copy, &b) == 0 && !is_newer(&a, &b)))
+	if (stat(own, &st) != 0 || has_newest(f, name, &st))
 		return MM_OK;
 	if (strcmp(name, "decisions") == 0)
-		return append_decisions(f, own, copy, why);
+		return append_decisions(f, own, why);
 	rc = mm_file_read(own, &text, why);
 	if (rc != MM_OK)
 		return rc == MM_ENOTFOUND ? MM_OK : rc;
-	return mm_file_replace(copy, mm_buf_view(&text), 0600, why);
+	return mm_mirror_replace(
+	    f, MM_MIRROR_TOP, name, mm_buf_view(&text), why);
 }
 
 /* see mirror.h */
@@ -359,7 +334,6 @@ mm_mirror_put_entries(struct mm_mirror_files *f,
 {
 	struct mm_bytes lines = job->lines;
 	uint64_t at = job->first, n = 0;
-	char path[PATH_MAX];
 
 	if (job->checkpoint.n == 0 && lines.n == 0)
 		return MM_OK;
@@ -375,15 +349,14 @@ mm_mirror_put_entries(struct mm_mirror_files *f,
 	}
 	for (size_t i = 0; i < lines.n; i++)
 		n += lines.p[i] == '\n';
-	MM_TRY(mm_mirror_join(f->to, "entries.jsonl", path, why));
 	if (lines.n > 0)
-		MM_TRY(append(f, path, lines, why));
+		MM_TRY(mm_mirror_append(f, "entries.jsonl", lines, why));
 	f->entries += n;
 	mm_mirror_note(f);
 	if (job->checkpoint.n == 0)
 		return MM_OK;
-	MM_TRY(mm_mirror_join(f->to, "checkpoint", path, why));
-	return mm_file_replace(path, job->checkpoint, 0600, why);
+	return mm_mirror_replace(
+	    f, MM_MIRROR_TOP, "checkpoint", job->checkpoint, why);
 }
 
 /* ---- what the centre gets of it ---- */
@@ -436,14 +409,15 @@ mm_mirror_export(
 {
 	MM_OWN(mm_buf_done) struct mm_buf ends = MM_BUF_INIT(RECORD_MAX);
 	MM_OWN(mm_buf_done) struct mm_buf lines = MM_BUF_INIT(EXPORT_MAX);
-	char path[PATH_MAX];
+	MM_OWN(mm_mirror_dir_done) struct mm_mirror_dir d = { open(folder,
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC), folder };
 	size_t head = 0;
 
-	MM_TRY(mm_mirror_join(folder, "checkpoint", path, why));
-	MM_TRY(mm_file_read(path, &ends, why));
+	if (d.fd < 0)
+		return mm_mirror_failed(folder, why);
+	MM_TRY(mm_mirror_read_at(&d, "checkpoint", &ends, why));
 	MM_TRY(read_size(mm_buf_view(&ends), &head, n, why));
-	MM_TRY(mm_mirror_join(folder, "entries.jsonl", path, why));
-	MM_TRY(mm_file_read(path, &lines, why));
+	MM_TRY(mm_mirror_read_at(&d, "entries.jsonl", &lines, why));
 	mm_buf_put(out, ends.p, head);
 	MM_TRY(first_lines(mm_buf_view(&lines), *n, out, why));
 	mm_buf_put(out, ends.p + head, ends.n - head);

@@ -29,25 +29,23 @@ enum { LINE_MAX_N = 1 << 20 };
 static void
 look(const struct mm_mirror_files *f, struct mm_mirror_left *out)
 {
-	char path[PATH_MAX];
+	MM_OWN(mm_mirror_dir_done) struct mm_mirror_dir d = { -1, NULL };
 	struct stat st;
 
 	memset(out, 0, sizeof(*out));
-	if (stat(f->to, &st) == 0) {
+	if (mm_mirror_enter(f, MM_MIRROR_TOP, &d, NULL) != MM_OK)
+		return;
+	if (fstat(d.fd, &st) == 0) {
 		out->dev = st.st_dev;
 		out->ino = st.st_ino;
 	}
-	if (mm_mirror_join(f->to, "journal", path, NULL) == MM_OK &&
-	    stat(path, &st) == 0)
+	if (fstatat(d.fd, "journal", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		out->rows = st.st_size;
-	if (mm_mirror_join(f->to, "entries.jsonl", path, NULL) == MM_OK &&
-	    stat(path, &st) == 0)
+	if (fstatat(d.fd, "entries.jsonl", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		out->lines = st.st_size;
-	if (mm_mirror_join(f->to, "checkpoint", path, NULL) == MM_OK &&
-	    stat(path, &st) == 0)
+	if (fstatat(d.fd, "checkpoint", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		out->ends = st.st_size;
-	if (mm_mirror_join(f->to, "records", path, NULL) == MM_OK &&
-	    stat(path, &st) == 0) {
+	if (fstatat(d.fd, "records", &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		out->records = st.st_ino;
 		out->changed = st.st_mtim;
 	}
@@ -74,37 +72,34 @@ mm_mirror_is_as_left(const struct mm_mirror_files *f)
 	    now.changed.tv_nsec == f->left.changed.tv_nsec;
 }
 
+/* A folder that nothing is mounted at is of the same disk, or of the root's,
+ * where the station's own folder may be a disk for itself. */
 static enum mm_err
-make_folders(const struct mm_mirror_files *f, const char *records,
-    struct mm_why *why)
+is_another_disk(const struct mm_mirror_files *f, struct mm_why *why)
 {
-	MM_TRY(mm_dir_make(records, 0700, why));
-	MM_TRY(mm_mirror_sync_dir(f->to, why));
-	return mm_mirror_sync_dir(f->disk, why);
-}
-
-/* see mirror.h */
-enum mm_err
-mm_mirror_find(struct mm_mirror_files *f, struct mm_why *why)
-{
+	MM_OWN(mm_mirror_dir_done) struct mm_mirror_dir disk = { -1, NULL };
 	struct stat home, root, there;
-	char records[PATH_MAX];
 
-	if (stat(f->disk, &there) != 0)
+	MM_TRY(mm_mirror_enter(f, MM_MIRROR_DISK, &disk, why));
+	if (fstat(disk.fd, &there) != 0)
 		return mm_mirror_failed(f->disk, why);
-	/* a folder that nothing is mounted at is of the same disk, or of the
-	 * root's, where the station's own folder may be a disk for itself */
 	if ((stat(f->from, &home) == 0 && home.st_dev == there.st_dev) ||
 	    (stat("/", &root) == 0 && root.st_dev == there.st_dev))
 		return MM_FAIL(why, MM_EAGAIN,
 		    "mirror: %.100s is on the "
 		    "station's own disk: nothing is mounted there",
 		    f->disk);
-	MM_TRY(mm_mirror_join(f->to, "records", records, why));
+	return MM_OK;
+}
+
+/* see mirror.h */
+enum mm_err
+mm_mirror_find(struct mm_mirror_files *f, struct mm_why *why)
+{
+	MM_TRY(is_another_disk(f, why));
 	if (f->known && !mm_mirror_is_as_left(f))
 		f->known = false;
-	return stat(records, &there) == 0 ? MM_OK
-					  : make_folders(f, records, why);
+	return mm_mirror_make(f, why);
 }
 
 static enum mm_err
@@ -112,12 +107,6 @@ another(const char *path, struct mm_why *why)
 {
 	return MM_FAIL(why, MM_EPOLICY, "mirror: %.100s is of another history "
 	    "than this station's: put that folder aside", path);
-}
-
-static enum mm_err
-cut(const char *path, off_t at, struct mm_why *why)
-{
-	return truncate(path, at) == 0 ? MM_OK : mm_mirror_failed(path, why);
 }
 
 /* ---- rows ---- */
@@ -154,47 +143,57 @@ compare_rows(const struct mm_mirror_files *f,
 	if (there->last == 0)
 		return MM_OK;
 	if (!old.has_row && find_older(f, there->last, path))
-		MM_TRY(mm_mirror_read_rows(path, 0, there->last, NULL, &old,
+		MM_TRY(mm_mirror_own_rows(path, 0, there->last, NULL, &old,
 		    why));
 	return old.has_row && memcmp(old.row_crc, there->last_crc,
 	    sizeof(old.row_crc)) == 0 ? MM_OK : another(f->to, why);
+}
+
+static enum mm_err
+read_copy(const struct mm_mirror_files *f, struct mm_mirror_journal *j,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done)
+	struct mm_buf text = MM_BUF_INIT(MM_MIRROR_JOURNAL_MAX);
+
+	MM_TRY(mm_mirror_read(f, "journal", &text, why));
+	return mm_mirror_read_rows(mm_buf_view(&text), 0, 0, NULL, j, NULL) ==
+	    MM_OK ? MM_OK : MM_FAIL(why, MM_EPOLICY, "mirror: "
+	    "%.100s/journal is damaged: put that folder aside", f->to);
 }
 
 /* Where the copy ends, without what was being written when it went away. */
 static enum mm_err
 find_row(struct mm_mirror_files *f, struct mm_why *why)
 {
-	char own[PATH_MAX], copy[PATH_MAX];
 	struct mm_mirror_journal mine, there;
+	struct mm_why copy = { 0 };
+	char own[PATH_MAX];
 	enum mm_err rc;
 
 	MM_TRY(mm_mirror_join(f->from, "journal", own, why));
-	MM_TRY(mm_mirror_join(f->to, "journal", copy, why));
 	f->row = 0;
 	f->at = 0;
 	f->inode = 0;
-	rc = mm_mirror_read_rows(copy, 0, 0, NULL, &there, NULL);
+	rc = read_copy(f, &there, &copy);
 	mm_mirror_tick(f);
 	if (rc == MM_ENOTFOUND)
 		return MM_OK;
 	if (rc != MM_OK)
-		return MM_FAIL(why, MM_EPOLICY,
-		    "mirror: %.100s is damaged: "
-		    "put that folder aside",
-		    copy);
-	MM_TRY(mm_mirror_read_rows(own, 0, there.last, NULL, &mine, why));
+		return MM_FAIL(why, rc, "%s", copy.text);
+	MM_TRY(mm_mirror_own_rows(own, 0, there.last, NULL, &mine, why));
 	mm_mirror_tick(f);
 	if (there.last > mine.last)
 		return MM_FAIL(why, MM_EPOLICY,
-		    "mirror: %.100s has more than "
+		    "mirror: %.100s/journal has more than "
 		    "this station's journal: was its disk put back?",
-		    copy);
+		    f->to);
 	MM_TRY(compare_rows(f, &mine, &there, why));
 	if (there.whole < there.all)
-		MM_TRY(cut(copy, (off_t)there.whole, why));
+		MM_TRY(mm_mirror_cut(f, "journal", (off_t)there.whole, why));
 	f->row = there.last;
 	return mine.first > there.first && there.first > 0
-		   ? mm_mirror_put_by(f, copy, why)
+		   ? mm_mirror_put_by(f, why)
 		   : MM_OK;
 }
 
@@ -207,22 +206,16 @@ struct lines {
 };
 
 static enum mm_err
-count_lines(const struct mm_mirror_files *f, const char *path,
-    struct lines *l, struct mm_why *why)
+count_in(const struct mm_mirror_files *f, int fd, struct lines *l,
+    struct mm_why *why)
 {
 	static const size_t chunk = 65536;
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(chunk);
 	uint8_t *room = mm_buf_room(&b, chunk);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	ssize_t n = 0;
 
-	memset(l, 0, sizeof(*l));
-	if (room == NULL || (fd < 0 && errno != ENOENT)) {
-		if (fd >= 0)
-			(void)close(fd);
-		return mm_mirror_failed(path, why);
-	}
-	while (fd >= 0 && (n = read(fd, room, chunk)) > 0) {
+	MM_TRY(mm_buf_ok(&b, why));
+	while ((n = read(fd, room, chunk)) > 0) {
 		for (ssize_t i = 0; i < n; i++)
 			if (room[i] == '\n') {
 				l->n++;
@@ -232,25 +225,42 @@ count_lines(const struct mm_mirror_files *f, const char *path,
 		l->all += n;
 		mm_mirror_tick(f);
 	}
-	if (fd >= 0)
-		(void)close(fd);
-	return n < 0 ? mm_mirror_failed(path, why) : MM_OK;
+	return n < 0 ? mm_mirror_failed(f->to, why) : MM_OK;
 }
 
 static enum mm_err
-read_line(const char *path, const struct lines *l, struct mm_buf *out,
+count_lines(const struct mm_mirror_files *f, struct lines *l,
     struct mm_why *why)
+{
+	struct mm_why own = { 0 };
+	enum mm_err rc;
+	int fd = -1;
+
+	memset(l, 0, sizeof(*l));
+	rc = mm_mirror_open_file(f, "entries.jsonl", O_RDONLY, &fd, &own);
+	if (rc == MM_ENOTFOUND)
+		return MM_OK;
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "%s", own.text);
+	rc = count_in(f, fd, l, why);
+	(void)close(fd);
+	return rc;
+}
+
+static enum mm_err
+read_line(const struct mm_mirror_files *f, const struct lines *l,
+    struct mm_buf *out, struct mm_why *why)
 {
 	size_t n = (size_t)(l->end - l->last);
 	uint8_t *room = mm_buf_room(out, n);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool whole = room != NULL && fd >= 0 &&
-	    pread(fd, room, n, l->last) == (ssize_t)n;
+	bool whole;
+	int fd = -1;
 
-	if (fd >= 0)
-		(void)close(fd);
 	MM_TRY(mm_buf_ok(out, why));
-	return whole ? MM_OK : mm_mirror_failed(path, why);
+	MM_TRY(mm_mirror_open_file(f, "entries.jsonl", O_RDONLY, &fd, why));
+	whole = pread(fd, room, n, l->last) == (ssize_t)n;
+	(void)close(fd);
+	return whole ? MM_OK : mm_mirror_failed(f->to, why);
 }
 
 /* The index-th of the station's own, as it keeps them (entries.h). */
@@ -284,8 +294,8 @@ read_own(const struct mm_mirror_files *f, uint64_t index, struct mm_buf *out,
 }
 
 static enum mm_err
-compare_entries(const struct mm_mirror_files *f, const char *path,
-    const struct lines *l, struct mm_why *why)
+compare_entries(const struct mm_mirror_files *f, const struct lines *l,
+    struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf line = MM_BUF_INIT(LINE_MAX_N);
 	MM_OWN(mm_buf_done) struct mm_buf own = MM_BUF_INIT(LINE_MAX_N);
@@ -294,7 +304,7 @@ compare_entries(const struct mm_mirror_files *f, const char *path,
 
 	if (l->n == 0)
 		return MM_OK;
-	MM_TRY(read_line(path, l, &line, why));
+	MM_TRY(read_line(f, l, &line, why));
 	MM_TRY(read_own(f, l->n - 1, &own, why));
 	o = json_loadb((const char *)line.p, line.n, 0, NULL);
 	entry = json_object_get(o, "entry");
@@ -308,15 +318,13 @@ compare_entries(const struct mm_mirror_files *f, const char *path,
 static enum mm_err
 find_all(struct mm_mirror_files *f, struct mm_why *why)
 {
-	char path[PATH_MAX];
 	struct lines l;
 
-	MM_TRY(mm_mirror_join(f->to, "entries.jsonl", path, why));
-	MM_TRY(count_lines(f, path, &l, why));
-	MM_TRY(compare_entries(f, path, &l, why));
+	MM_TRY(count_lines(f, &l, why));
+	MM_TRY(compare_entries(f, &l, why));
 	MM_TRY(find_row(f, why));
 	f->entries = l.n;
-	return l.end < l.all ? cut(path, l.end, why) : MM_OK;
+	return l.end < l.all ? mm_mirror_cut(f, "entries.jsonl", l.end, why) : MM_OK;
 }
 
 /* see mirror.h */

@@ -8,6 +8,7 @@
 
 /* mirror.c: the thread, and who asks it. */
 #define MM_MIRROR_HANG_MS 10000 /* that took nothing for so long */
+enum { MM_MIRROR_JOURNAL_MAX = 256 << 20 };
 
 struct mm_mirror_item {
 	struct mm_mirror_item *next;
@@ -46,18 +47,57 @@ struct mm_mirror_journal {
 	size_t whole, all; /* bytes */
 };
 /* Rows from at on, of which those after the row-th go to out (or nowhere). */
-MM_MUST enum mm_err mm_mirror_read_rows(const char *path, off_t at,
+MM_MUST enum mm_err mm_mirror_read_rows(struct mm_bytes text, off_t at,
+    uint64_t row, struct mm_buf *out, struct mm_mirror_journal *j,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_mirror_own_rows(const char *path, off_t at,
     uint64_t row, struct mm_buf *out, struct mm_mirror_journal *j,
     struct mm_why *why);
 /* The station has begun its journal anew: so is the copy. */
 MM_MUST enum mm_err mm_mirror_put_by(struct mm_mirror_files *f,
-    const char *path, struct mm_why *why);
+    struct mm_why *why);
 MM_MUST enum mm_err mm_mirror_copy_records(struct mm_mirror_files *f,
     struct mm_why *why);
 /* The copy is as it was left, from now on. */
 void mm_mirror_note(struct mm_mirror_files *f);
 /* Not another stick, nor one that somebody has emptied. */
 bool mm_mirror_is_as_left(const struct mm_mirror_files *f);
+
+/* mirror_place.c: the folder, and files in it that are files and nothing
+ * else.  MM_EAGAIN: it cannot be done now; MM_EPOLICY: what is there is not
+ * touched; MM_ENOTFOUND: no such file. */
+enum mm_mirror_in { MM_MIRROR_DISK, MM_MIRROR_TOP, MM_MIRROR_RECORDS };
+struct mm_mirror_dir {
+	int fd;
+	const char *path; /* for what is said of it; borrowed */
+};
+void mm_mirror_dir_done(struct mm_mirror_dir *d);
+MM_MUST enum mm_err mm_mirror_enter(const struct mm_mirror_files *f,
+    enum mm_mirror_in in, struct mm_mirror_dir *out, struct mm_why *why);
+/* What is lacking of the folders. */
+MM_MUST enum mm_err mm_mirror_make(const struct mm_mirror_files *f,
+    struct mm_why *why);
+MM_MUST enum mm_err mm_mirror_open_at(const struct mm_mirror_dir *d,
+    const char *name, int flags, int *fd, struct mm_why *why);
+MM_MUST enum mm_err mm_mirror_read_at(const struct mm_mirror_dir *d,
+    const char *name, struct mm_buf *out, struct mm_why *why);
+/* The same in the top folder. */
+MM_MUST enum mm_err mm_mirror_open_file(const struct mm_mirror_files *f,
+    const char *name, int flags, int *fd, struct mm_why *why);
+MM_MUST enum mm_err mm_mirror_read(const struct mm_mirror_files *f,
+    const char *name, struct mm_buf *out, struct mm_why *why);
+/* Bytes behind what is there, and on that disk when it returns. */
+MM_MUST enum mm_err mm_mirror_append(const struct mm_mirror_files *f,
+    const char *name, struct mm_bytes data, struct mm_why *why);
+MM_MUST enum mm_err mm_mirror_cut(const struct mm_mirror_files *f,
+    const char *name, off_t at, struct mm_why *why);
+/* Whole or not at all. */
+MM_MUST enum mm_err mm_mirror_replace(const struct mm_mirror_files *f,
+    enum mm_mirror_in in, const char *name, struct mm_bytes data,
+    struct mm_why *why);
+/* MM_OK if there is none. */
+MM_MUST enum mm_err mm_mirror_rename(const struct mm_mirror_files *f,
+    const char *from, const char *to, struct mm_why *why);
 
 static inline void
 mm_mirror_tick(const struct mm_mirror_files *f)
@@ -66,7 +106,6 @@ mm_mirror_tick(const struct mm_mirror_files *f)
 		f->ticked(f->ctx);
 }
 MM_MUST enum mm_err mm_mirror_failed(const char *path, struct mm_why *why);
-MM_MUST enum mm_err mm_mirror_sync_dir(const char *path, struct mm_why *why);
 static inline enum mm_err
 mm_mirror_join(const char *dir, const char *name, char out[PATH_MAX],
     struct mm_why *why)

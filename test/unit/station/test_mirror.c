@@ -5,6 +5,7 @@
 
 #include "../base/rows.h"
 #include "base/file.h"
+#include "base/own.h"
 #include "base/text.h"
 #include "station/mirror_priv.h"
 #include "station/rows.h"
@@ -282,6 +283,119 @@ papers(void **state)
 	assert_true(says("disk/s/decisions", "one\nTWO\nthree\n"));
 }
 
+/* All that is ever done on the disk. */
+static enum mm_err
+do_all(struct mm_mirror_files *f)
+{
+	const struct mm_mirror_job job = { NULL, 0, mm_bytes_of("a\n"),
+		mm_bytes_of("1") };
+
+	MM_TRY(mm_mirror_make(f, NULL));
+	MM_TRY(mm_mirror_catch_up(f, NULL));
+	MM_TRY(mm_mirror_record(f, "sn-1.json", NULL));
+	MM_TRY(mm_mirror_put_entries(f, &job, NULL));
+	MM_TRY(mm_mirror_papers(f, NULL));
+	return mm_mirror_rows(f, NULL);
+}
+
+/* A stick that somebody prepared: whatever its names lead to is as it was,
+ * and so is what waits for a pipe. */
+static void
+what_was_planted(void **state)
+{
+	static const struct {
+		const char *what, *does;
+		enum mm_err want;
+	} rows[] = {
+		{ "nothing", "true", MM_OK },
+		{ "a torn journal", "ln -sf $PWD/victim disk/s/journal",
+		    MM_EPOLICY },
+		{ "one with two names", "ln -f victim disk/s/journal",
+		    MM_EPOLICY },
+		{ "nothing at its end", "ln -sf $PWD/none disk/s/journal",
+		    MM_EPOLICY },
+		{ "a pipe", "mkfifo disk/s/journal", MM_EPOLICY },
+		{ "entries", "ln -s $PWD/victim disk/s/entries.jsonl",
+		    MM_EPOLICY },
+		{ "two of them", "ln victim disk/s/entries.jsonl",
+		    MM_EPOLICY },
+		{ "decisions", "ln -s $PWD/victim disk/s/decisions",
+		    MM_EPOLICY },
+		{ "a checkpoint", "ln -s $PWD/victim disk/s/checkpoint",
+		    MM_OK }, /* the name is replaced, not written to */
+		{ "a record", "ln -s $PWD/victim disk/s/records/sn-1.json",
+		    MM_OK },
+		{ "people", "ln -s $PWD/victim disk/s/people-b7", MM_OK },
+		{ "one that is being written",
+		    "ln -s $PWD/victim disk/s/checkpoint.new", MM_OK },
+		{ "records", "rm -r disk/s/records; mkdir -p other;"
+		    "ln -s $PWD/other disk/s/records", MM_EPOLICY },
+		{ "the folder", "mv disk/s other/s; ln -s $PWD/other/s disk/s",
+		    MM_EPOLICY },
+		{ "no folder", "rm -r disk/s; touch disk/s", MM_EPOLICY },
+		{ "a way of one's own", "mv disk there; ln -s there disk",
+		    MM_OK },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct mm_mirror_files f = fresh();
+
+		(void)!system("rm -rf other there none; mkdir other");
+		put("victim", "a secret that ends in no line feed");
+		put("own/records/sn-1.json", "{}");
+		put("own/decisions", "one\n");
+		put("own/people-b7", "{}");
+		assert_int_equal(system(rows[i].does), 0);
+		ROW(rows[i].what, do_all(&f) == rows[i].want);
+		ROW(rows[i].what,
+		    says("victim", "a secret that ends in no line feed"));
+		ROW(rows[i].what, access("none", F_OK) != 0);
+		ROW(rows[i].what, access("other/sn-1.json", F_OK) != 0);
+	}
+	(void)!system("rm -rf disk there other victim");
+}
+
+/* Links above the disk are a desktop's; the last one leads where its owner
+ * says. */
+static void
+another_users_link(void **state)
+{
+	struct mm_mirror_files f;
+	struct mm_why why = { 0 };
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	f = fresh();
+	(void)!system("mv disk there; ln -s there disk; chown -h 12345 disk");
+	assert_int_equal(mm_mirror_make(&f, &why), MM_EPOLICY);
+	assert_non_null(strstr(why.text, "another user's"));
+	(void)!system("chown 12345 there there/s; chown -h 0 disk");
+	assert_int_equal(do_all(&f), MM_ENOTFOUND); /* no such record */
+	(void)!system("rm -rf disk there");
+}
+
+/* What leaves for the centre is the stick's own. */
+static void
+export_of_a_planted_one(void **state)
+{
+	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 16);
+	struct mm_mirror_files f = fresh();
+	uint64_t n = 0;
+
+	(void)state;
+	put("disk/s/checkpoint", "{}\n{\"size\":1}\n");
+	put("disk/s/entries.jsonl", "{}\n");
+	assert_int_equal(mm_mirror_export(f.to, &out, &n, NULL), MM_OK);
+	put("victim", "a secret\n");
+	(void)!system("ln -sf $PWD/victim disk/s/entries.jsonl");
+	mm_buf_reset(&out);
+	assert_int_equal(mm_mirror_export(f.to, &out, &n, NULL), MM_EPOLICY);
+	assert_int_equal(out.n, 0);
+	(void)!system("rm -f victim");
+}
+
 int
 main(void)
 {
@@ -292,6 +406,9 @@ main(void)
 		cmocka_unit_test(rows_that_were_put_by),
 		cmocka_unit_test(as_it_was_left),
 		cmocka_unit_test(papers),
+		cmocka_unit_test(what_was_planted),
+		cmocka_unit_test(another_users_link),
+		cmocka_unit_test(export_of_a_planted_one),
 	};
 	int failed;
 
