@@ -34,6 +34,10 @@ struct mm_conf_list {
 	size_t n;
 	char item[MM_CONF_LIST_MAX][MM_CONF_ITEM_MAX];
 };
+/* Whether the text is one of them, but for case. */
+bool mm_conf_list_has(const struct mm_conf_list *l, const char *text);
+/* Adds it, if it is not; false: there is no room. */
+bool mm_conf_list_add(struct mm_conf_list *l, const char *text);
 
 struct mm_conf_key {
 	const char *name;

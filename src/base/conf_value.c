@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -173,4 +174,27 @@ mm_conf_value_preset(const struct mm_conf_key *key, void *settings,
 		rest += n + (rest[n] == ',');
 	}
 	return MM_OK;
+}
+
+/* see conf.h */
+bool
+mm_conf_list_has(const struct mm_conf_list *l, const char *text)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcasecmp(l->item[i], text) == 0)
+			return true;
+	return false;
+}
+
+/* see conf.h */
+bool
+mm_conf_list_add(struct mm_conf_list *l, const char *text)
+{
+	if (mm_conf_list_has(l, text))
+		return true;
+	if (l->n == MM_CONF_LIST_MAX ||
+	    !mm_text_copy(l->item[l->n], MM_CONF_ITEM_MAX, mm_bytes_of(text)))
+		return false;
+	l->n++;
+	return true;
 }

@@ -356,6 +356,10 @@ mm_desk_order(struct mm_desk *d, const struct mm_login *by,
 	MM_TRY(build(d, b, share, &o, &p, why));
 	MM_TRY(mm_desk_order_stored(d, s->id, b->id, &note, why));
 	old = parse_stored(&note);
+	if (line != NULL && o.mode == MM_WORK_OFFLINE &&
+	    (old == NULL || old->ca_chain.n == 0))
+		MM_TRY(mm_line_fits(d, &o, line, mm_buf_view(&p.profiles),
+		    why));
 	if (wants_line(old, line, &o)) {
 		MM_TRY(mm_desk_line_make(d, by, &o, line->recipient, &buf,
 		    &made, why));

@@ -37,6 +37,13 @@ MM_MUST enum mm_err mm_fields_cut(struct mm_store_reader *r,
     struct mm_work_order *o, struct mm_bytes list, struct mm_buf *out,
     struct mm_why *why);
 
+/* line_fit.c: whether a line CA that is given with an order, or is to be made
+ * for it, is good for what those profiles' certificates are used for.
+ * MM_ECONFLICT: not for all. */
+MM_MUST enum mm_err mm_line_fits(struct mm_desk *d,
+    const struct mm_work_order *o, const struct mm_line_ca *line,
+    struct mm_bytes profiles, struct mm_why *why);
+
 /* A batch's or a station's document, whose body stays body's. */
 MM_MUST enum mm_err mm_production_doc(struct mm_store_reader *r,
     enum mm_doc_kind kind, const char *id, struct mm_doc *out,

@@ -62,6 +62,19 @@ MM_MUST enum mm_err mm_profile_check(const struct mm_profile *p,
  * same hash, whatever the file's layout. */
 MM_MUST enum mm_err mm_profile_hash(const struct mm_profile *p,
     uint8_t out[32], struct mm_why *why);
+struct mm_cert;
+/*
+ * RFC 5280 4.2.1.12: purposes, dotted.  add: those that the profile's
+ * certificates are used for (one that names none is for clients and servers);
+ * false: there is no room.  of: those that a CA lets what is below it have;
+ * false: they cannot be read.  lack: the first of the profile's that is not
+ * among such, as the profile has it, or NULL.  serve: being a server is.
+ */
+bool mm_purposes_add(struct mm_conf_list *l, const struct mm_profile *p);
+bool mm_purposes_of(const struct mm_cert *ca, struct mm_conf_list *out);
+const char *mm_purposes_lack(const struct mm_conf_list *l,
+    const struct mm_profile *p);
+bool mm_purposes_serve(const struct mm_conf_list *l);
 bool mm_profile_takes_key(const struct mm_profile *p, enum mm_key_type t);
 /* DER of the CsrAttrs answer (RFC 7030 4.5.2, RFC 9908 form). */
 MM_MUST enum mm_err mm_profile_csrattrs(const struct mm_profile *p,

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "pki/template.h"
+#include "pki/profile.h"
 #include "signer/setup.h"
 
 /*
@@ -17,41 +17,12 @@
  * CA's own to delegate, and nobody asks for that purpose up the chain.
  */
 #define CLIENT_AUTH "1.3.6.1.5.5.7.3.2"
-#define SERVER_AUTH "1.3.6.1.5.5.7.3.1"
 
 static enum mm_err
-add(struct mm_conf_list *l, const char *text, struct mm_why *why)
+too_many(struct mm_why *why)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (strcasecmp(l->item[i], text) == 0)
-			return MM_OK;
-	if (l->n == MM_CONF_LIST_MAX ||
-	    !mm_text_copy(l->item[l->n], MM_CONF_ITEM_MAX, mm_bytes_of(text)))
-		return MM_FAIL(why, MM_ELIMIT, "line: its profiles have too "
-		    "many purposes");
-	l->n++;
-	return MM_OK;
-}
-
-/* A profile without purposes is for clients and servers. */
-static enum mm_err
-add_profile(struct mm_confines *c, const struct mm_profile *p,
-    struct mm_why *why)
-{
-	const char *oid;
-
-	for (size_t i = 0; i < p->eku.n; i++) {
-		oid = mm_template_eku(p->eku.item[i]);
-		if (oid == NULL)
-			return MM_FAIL(why, MM_EBUG, "line: purpose \"%.40s\"",
-			    p->eku.item[i]);
-		c->serves = c->serves || strcmp(oid, SERVER_AUTH) == 0;
-		MM_TRY(add(&c->purposes, oid, why));
-	}
-	if (p->eku.n > 0)
-		return MM_OK;
-	c->serves = true;
-	return add(&c->purposes, SERVER_AUTH, why);
+	return MM_FAIL(why, MM_ELIMIT, "line: its profiles have too many "
+	    "purposes");
 }
 
 static bool
@@ -114,8 +85,9 @@ add_hosts(struct mm_confines *c, const struct mm_config *conf,
 	char host[MM_CONF_ITEM_MAX];
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (host_of(all[i], host) && !devices_have(conf, host))
-			MM_TRY(add(&c->hosts, host, why));
+		if (host_of(all[i], host) && !devices_have(conf, host) &&
+		    !mm_conf_list_add(&c->hosts, host))
+			return too_many(why);
 	return MM_OK;
 }
 
@@ -129,18 +101,18 @@ mm_line_confine(const struct mm_config *conf, struct mm_bytes profiles,
 	for (size_t i = 0; i < profiles.n; i++)
 		want += profiles.p[i] == ' ';
 	c->purposes.n = c->hosts.n = 0;
-	c->serves = false;
-	MM_TRY(add(&c->purposes, CLIENT_AUTH, why));
+	(void)mm_conf_list_add(&c->purposes, CLIENT_AUTH);
 	for (size_t i = 0; i < conf->nprofile; i++)
 		if (want == 0 || is_named(profiles, conf->profile[i].name)) {
-			MM_TRY(add_profile(c, &conf->profile[i], why));
+			if (!mm_purposes_add(&c->purposes, &conf->profile[i]))
+				return too_many(why);
 			found++;
 		}
 	if (want > 0 && found != want)
 		return MM_FAIL(why, MM_EPOLICY, "line: one of its profiles is "
 		    "not in the configuration (any more)");
 	f->purposes = &c->purposes;
-	if (!c->serves)
+	if (!mm_purposes_serve(&c->purposes))
 		return MM_OK;
 	f->not_hosts = &c->hosts;
 	return add_hosts(c, conf, why);

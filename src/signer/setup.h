@@ -112,7 +112,6 @@ void mm_line_subject(const struct mm_settings *set, const char *name,
  * borrows c.  MM_EPOLICY: there is no such profile. */
 struct mm_confines {
 	struct mm_conf_list purposes, hosts;
-	bool serves; /* one of them makes servers' certificates */
 };
 MM_MUST enum mm_err mm_line_confine(const struct mm_config *conf,
     struct mm_bytes profiles, struct mm_confines *c, struct mm_ca_fields *f,

@@ -398,3 +398,42 @@ def test_its_key_makes_no_server(tmp_path):
         finally:
             server.kill()
             server.wait()
+
+
+def add_line(w, name):
+    """One of the configuration."""
+    with open(w.conf, "a") as f:
+        f.write(f'issuer "{name}" {{\n  certificate = "{w.dir}/{name}.crt"\n'
+                f'  key = "{w.dir}/{name}.key"\n  line = true\n}}\n')
+    passphrase_run(w, "issuer", "--issuer", name)
+
+
+def give(w, folder, batch, station, line):
+    p = passphrase_run(w, "export-line", "--issuer", line, "--recipient",
+                       folder / f"{station}.crt")
+    return w.rest("POST", f"/batches/{batch}/order", {
+        "station": station, "line": json.loads(p.stdout)})
+
+
+def test_it_is_good_for_what_the_batch_has(tmp_path):
+    """Below a CA that does not name a purpose nobody takes it: the first order
+    is refused, and spends neither a line CA nor a number."""
+    with World(profile='\teku = {"clientAuth", "emailProtection"}') as w:
+        add_lines(w)
+        add_line(w, "both")
+        centre = Line(w)
+        one, two = (certificate(tmp_path, f"fit-{i}") for i in (1, 2))
+        stations(w, ["fit-1", "fit-2"])
+        batch(w, "fit", ["fit-1", "fit-2"])
+        assert ask(w, "fit", "fit-1", one).status == 200
+        # the configuration goes on, and names one purpose less
+        w.edit('\teku = {"clientAuth"}\n\tversion = 3', "")
+        add_line(w, "less")
+        centre.again()
+        n = len(centre.entries("issuer.made"))
+        for a in (ask(w, "fit", "fit-2", two),
+                  give(w, tmp_path, "fit", "fit-2", "less")):
+            assert a.status == 409 and "emailProtection" in a.json["detail"], a
+        assert len(centre.entries("issuer.made")) == n
+        assert len(centre.entries("line.assigned")) == 1
+        assert give(w, tmp_path, "fit", "fit-2", "both").status == 200

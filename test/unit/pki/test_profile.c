@@ -231,6 +231,38 @@ asks_for_a_subject(void **state)
 	mm_buf_done(&b);
 }
 
+/* RFC 5280 4.2.1.12: one that names none is for clients and servers; any
+ * purpose is each. */
+static void
+lacks_purposes(void **state)
+{
+	static const char *const mail[] = { "clientAuth", "emailProtection",
+		NULL };
+	static const char *const any[] = { "2.5.29.37.0", NULL };
+	struct mm_conf_list have = { .n = 0 };
+	struct mm_profile p;
+
+	(void)state;
+	profile_init(&p);
+	p.eku.n = 0;
+	assert_string_equal(mm_purposes_lack(&have, &p), "clientAuth");
+	assert_true(mm_purposes_add(&have, &p));
+	assert_int_equal(have.n, 2);
+	assert_null(mm_purposes_lack(&have, &p));
+	assert_true(mm_purposes_serve(&have));
+	list_set(&p.eku, mail);
+	assert_string_equal(mm_purposes_lack(&have, &p), "emailProtection");
+	have.n = 0;
+	assert_true(mm_purposes_add(&have, &p));
+	assert_false(mm_purposes_serve(&have));
+	list_set(&p.eku, any);
+	assert_string_equal(mm_purposes_lack(&have, &p), "2.5.29.37.0");
+	assert_true(mm_purposes_add(&have, &p));
+	assert_true(mm_purposes_serve(&have));
+	list_set(&p.eku, mail);
+	assert_null(mm_purposes_lack(&have, &p));
+}
+
 int
 main(void)
 {
@@ -240,6 +272,7 @@ main(void)
 		cmocka_unit_test(hashes_settings_not_layout),
 		cmocka_unit_test(asks_for_attributes),
 		cmocka_unit_test(asks_for_a_subject),
+		cmocka_unit_test(lacks_purposes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
