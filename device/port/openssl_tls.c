@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -84,6 +85,37 @@ outcome(struct mmd_openssl_tls *t, int ret)
 	if (e == SSL_ERROR_ZERO_RETURN)
 		return MMD_ECLOSED;
 	return explain(t);
+}
+
+static int64_t
+seconds_of(const ASN1_TIME *at)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(at, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+/* A clock that is wrong is found out by them: whoever chooses another time
+ * has all of it checked again. */
+static int
+note_times(int ok, X509_STORE_CTX *store)
+{
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(store,
+	    SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct mmd_openssl_tls *t = SSL_get_app_data(ssl);
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		const X509 *x = sk_X509_value(chain, i);
+		int64_t from = seconds_of(X509_get0_notBefore(x));
+		int64_t until = seconds_of(X509_get0_notAfter(x));
+
+		if (from > t->from_s)
+			t->from_s = from;
+		if (t->until_s == 0 || until < t->until_s)
+			t->until_s = until;
+	}
+	return ok;
 }
 
 /* Only called if the server sent a certificate: never right with a token. */
@@ -177,7 +209,7 @@ set_anchor(struct mmd_openssl_tls *t)
 	    SSL_CTX_set_purpose(t->ctx, X509_PURPOSE_SSL_SERVER) == 1;
 
 	X509_free(x);
-	SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, note_times);
 	return ok;
 }
 
@@ -283,6 +315,7 @@ open_tls(void *ctx, const struct mmd_tls_want *want)
 	t->want = want;
 	t->mode = want->mode;
 	t->cert_seen = false;
+	t->from_s = t->until_s = 0;
 	t->reason[0] = '\0';
 	t->ctx = SSL_CTX_new(TLS_client_method());
 	if (t->ctx != NULL && set_versions(t) && set_mode(t))

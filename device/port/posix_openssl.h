@@ -37,6 +37,9 @@ struct mmd_openssl_tls {
 	int fd;
 	const struct mmd_nv *nv;
 	char reason[120]; /* after a failure: for people, may be "" */
+	/* When all of the server's chain is valid, whether it was refused or
+	 * not; 0 and 0: not known. */
+	int64_t from_s, until_s;
 	/* The port's own: */
 	SSL_CTX *ctx;
 	SSL *ssl;

@@ -49,6 +49,9 @@ struct mm_agent_link {
 	void (*close)(void *ctx);
 	void (*pause)(void *ctx, int64_t ms);
 	void *ctx;
+	/* When the chain is valid that the server has shown last, taken or
+	 * refused; false: it has shown none.  NULL: nobody knows. */
+	bool (*times)(void *ctx, int64_t *from_s, int64_t *until_s);
 };
 
 enum mm_agent_clock {

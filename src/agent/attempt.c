@@ -10,7 +10,6 @@
 
 #define BACKOFF_MAX_S 60
 #define RETRY_MAX_S   3600
-#define SKEW_MAX_S    300
 
 /* Decimal, 1 to 65535, no sign. */
 static bool
@@ -63,32 +62,6 @@ mm_agent_set_server(struct mm_agent *a, const char *server,
 	return MM_OK;
 }
 
-/* see priv.h */
-int64_t
-mm_agent_now_s(const struct mm_agent *a)
-{
-	int64_t now = 0;
-
-	(void)a->time->now_s(a->time->ctx, &now);
-	return now + a->skew_s;
-}
-
-/* see priv.h */
-void
-mm_agent_learn_time(struct mm_agent *a, int64_t date_s)
-{
-	int64_t now = 0;
-	bool known = a->time->now_s(a->time->ctx, &now);
-	int64_t skew = date_s - now;
-
-	if (date_s == 0 || a->clock == MM_CLOCK_SYSTEM)
-		return;
-	if (known && a->clock == MM_CLOCK_AUTO && skew > -SKEW_MAX_S &&
-	    skew < SKEW_MAX_S)
-		return;
-	a->skew_s = skew;
-}
-
 static const struct {
 	int status;
 	enum mm_err err;
@@ -136,7 +109,7 @@ judge(struct mm_agent *a, const struct mm_agent_reply *r, struct mm_why *why)
 	char words[96];
 	size_t i = 0, n = sizeof(statuses) / sizeof(statuses[0]);
 
-	if (r->date_s != 0)
+	if (mm_agent_believes(a, r->date_s))
 		a->told_s = r->date_s;
 	while (i < n && statuses[i].status != r->status)
 		i++;

@@ -10,59 +10,6 @@ struct proof {
 	struct mm_buf receipt; /* what came, or empty */
 };
 
-/* see priv.h */
-int64_t
-mm_agent_last_told(struct mm_agent *a, unsigned slot)
-{
-	char text[24];
-	size_t n = 0;
-	int64_t at = 0;
-
-	if (a->nv->get(a->nv->ctx, slot, MMD_NV_TIME, (uint8_t *)text,
-	    sizeof(text), &n) != MMD_OK)
-		return 0;
-	for (size_t i = 0; i < n && i < 12 && text[i] >= '0' &&
-	    text[i] <= '9'; i++)
-		at = at * 10 + (text[i] - '0');
-	return at;
-}
-
-/*
- * Time does not run backwards: a device that starts in 1970 goes on from the
- * last time it was told, and one told to believe only the server always does.
- */
-static int64_t
-check_time(struct mm_agent *a, unsigned slot)
-{
-	int64_t told = mm_agent_last_told(a, slot), now = mm_agent_now_s(a);
-
-	if (a->clock == MM_CLOCK_SYSTEM)
-		return 0;
-	if (told > now || (a->clock == MM_CLOCK_SERVER && a->skew_s == 0 &&
-	    told != 0))
-		a->skew_s += told - now;
-	return mm_agent_now_s(a);
-}
-
-/* see priv.h */
-enum mm_err
-mm_agent_open_mutual(struct mm_agent *a, unsigned slot,
-    const struct mm_agent_identity *id, struct mm_why *why)
-{
-	const struct mmd_tls_want want = {
-		.mode = MMD_TLS_MUTUAL,
-		.version = a->tls_version,
-		.host = a->host,
-		.anchor = mm_to_mmd(mm_buf_view(&id->anchor)),
-		.cert = mm_to_mmd(mm_buf_view(&id->cert)),
-		.chain = mm_to_mmd(mm_buf_view(&id->chain)),
-		.slot = slot,
-		.at_s = check_time(a, slot),
-	};
-
-	return a->link->open(a->link->ctx, &want, why);
-}
-
 static enum mm_err
 run_proof(struct mm_agent *a, void *arg, int32_t *retry_s, struct mm_why *why)
 {

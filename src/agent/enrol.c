@@ -141,13 +141,13 @@ open_old(struct mm_agent *a, struct mm_agent_identity *id, struct mm_why *why)
 		.cert = mm_to_mmd(mm_buf_view(&o->cert)),
 		.chain = mm_to_mmd(mm_buf_view(&o->chain)),
 		.slot = MM_AGENT_OLD_SLOT,
-		.at_s = a->clock == MM_CLOCK_SYSTEM ? 0 : mm_agent_now_s(a),
 	};
+	bool doubted;
 
 	mm_buf_reset(&id->anchor);
 	mm_buf_bytes(&id->anchor, mm_buf_view(&o->anchor));
 	MM_TRY(mm_buf_ok(&id->anchor, why));
-	return a->link->open(a->link->ctx, &want, why);
+	return mm_agent_open(a, &want, 0, &doubted, why);
 }
 
 /*

@@ -166,13 +166,10 @@ enum mm_err
 mm_agent_identity_store(struct mm_agent *a, unsigned slot,
     const struct mm_agent_identity *id, struct mm_why *why)
 {
-	char now[24];
-
-	snprintf(now, sizeof(now), "%lld\n", (long long)mm_agent_now_s(a));
 	MM_TRY(put_pem(a, slot, MMD_NV_ANCHOR, &id->anchor, why));
 	MM_TRY(put_pem(a, slot, MMD_NV_CHAIN, &id->chain, why));
 	MM_TRY(put_text(a, slot, MMD_NV_SERVER, a->server, why));
-	MM_TRY(put_text(a, slot, MMD_NV_TIME, now, why));
+	MM_TRY(mm_agent_note_time(a, slot, why));
 	MM_TRY(put_text(a, slot, MMD_NV_TOKEN, id->token, why));
 	return put_pem(a, slot, MMD_NV_CERT, &id->cert, why);
 }

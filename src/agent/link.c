@@ -191,6 +191,16 @@ get(void *ctx, const char *path, const char *tag, struct mm_agent_reply *out,
 	return MM_OK;
 }
 
+static bool
+times(void *ctx, int64_t *from_s, int64_t *until_s)
+{
+	const struct mm_agent_wire *w = ctx;
+
+	*from_s = w->tls.from_s;
+	*until_s = w->tls.until_s;
+	return *until_s != 0;
+}
+
 static void
 pause_for(void *ctx, int64_t ms)
 {
@@ -212,5 +222,5 @@ mm_agent_wire_link(struct mm_agent_wire *w)
 	w->port = mmd_openssl_tls(&w->tls);
 	w->open = false;
 	return (struct mm_agent_link){ open_link, ask, get, close_link,
-		pause_for, w };
+		pause_for, w, times };
 }

@@ -136,8 +136,22 @@ MM_MUST enum mm_err mm_agent_window_parse(struct mm_bytes json,
     struct mm_why *why);
 /* The last time that the server told, as stored with the slot; 0: never. */
 int64_t mm_agent_last_told(struct mm_agent *a, unsigned slot);
-/* Corrects the clock by the Date of an authenticated answer. */
+/* clock.c: whether the Date of an answer, for which the server has proved
+ * itself, may be right; corrects the clock by it. */
+bool mm_agent_believes(const struct mm_agent *a, int64_t date_s);
 void mm_agent_learn_time(struct mm_agent *a, int64_t date_s);
 int64_t mm_agent_now_s(const struct mm_agent *a);
+/* The time as best known, with the slot: what a clock in the past goes on
+ * from. */
+MM_MUST enum mm_err mm_agent_note_time(struct mm_agent *a, unsigned slot,
+    struct mm_why *why);
+/*
+ * A connection at that time; *doubted: the server's certificates are not valid
+ * then, and are at another, which nothing speaks against that was signed since
+ * since_s (0: nothing was).
+ */
+MM_MUST enum mm_err mm_agent_open(struct mm_agent *a,
+    const struct mmd_tls_want *what, int64_t since_s, bool *doubted,
+    struct mm_why *why);
 
 #endif
