@@ -185,6 +185,8 @@ mm_step_own_adopt(struct mm_line *l, struct mm_place *p,
 
 	if (e == MM_EV_DONE)
 		e = check_bundle(p, reason);
+	if (e == MM_EV_DONE)
+		e = mm_step_own_revoked(l, p, p->cert_serial, reason);
 	if (e != MM_EV_DONE)
 		return e;
 	rc = take(l, p, &got, &why);

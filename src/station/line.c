@@ -189,6 +189,7 @@ mm_line_close(struct mm_line *l)
 		mm_given_done(&p->given);
 	}
 	l->nplaces = 0;
+	mm_revoking_done(&l->revoking);
 	mm_crew_close(&l->crew);
 	mm_centre_close(&l->centre);
 	mm_own_close(&l->own);

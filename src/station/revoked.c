@@ -3,107 +3,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/own.h"
 #include "station/own.h"
 #include "station/run.h"
 
-/* ISSUERS: orders here; PAGE: certificates of an answer, 1 MiB at most. */
-enum { ISSUERS = 256, PAGE = 500, FILE_MAX = 8 << 20, WAIT_MS = 500 };
+/* PAGE: certificates of an answer, 1 MiB at most; LIST: of a line CA, before
+ * which a million and a half are revoked. */
+enum { PAGE = 500, LIST = 64 << 20, WAIT_MS = 500 };
 
-/* ---- what is kept ---- */
-
-static enum mm_err
-path_of(const struct mm_station_conf *conf, char path[PATH_MAX + 16],
-    struct mm_why *why)
-{
-	return mm_path_join(path, PATH_MAX + 16, conf->state, "revoked", why);
-}
-
-/* One that is not there yet is empty. */
-static enum mm_err
-read_list(const struct mm_station_conf *conf, struct mm_buf *list,
-    struct mm_why *why)
-{
-	char path[PATH_MAX + 16];
-	struct mm_why own = { 0 };
-	enum mm_err rc;
-
-	MM_TRY(path_of(conf, path, why));
-	rc = mm_file_read(path, list, &own);
-	return rc == MM_OK || rc == MM_ENOTFOUND ? MM_OK
-	    : MM_FAIL(why, rc, "%s", own.text);
-}
-
-static bool
-has(struct mm_bytes list, const char *serial)
-{
-	char line[MM_REVOKED_SERIAL + 2];
-	size_t n = (size_t)snprintf(line, sizeof(line), "%.*s\n",
-	    MM_REVOKED_SERIAL, serial);
-	const uint8_t *begin = list.p, *at;
-
-	while (list.n > 0 && (at = memmem(list.p, list.n, line, n)) != NULL) {
-		if (at == begin || at[-1] == '\n')
-			return true;
-		list.n -= (size_t)(at - list.p) + n;
-		list.p = at + n;
-	}
-	return false;
-}
-
-static enum mm_err
-add_all(const json_t *items, struct mm_buf *list, struct mm_why *why)
-{
-	const json_t *item;
-	size_t i;
-
-	if (!json_is_array(items))
-		return MM_FAIL(why, MM_EINPUT, "revocations: want a list");
-	json_array_foreach(items, i, item)
-	{
-		const char *serial = json_string_value(json_object_get(item,
-		    "serial"));
-
-		if (serial == NULL || strlen(serial) > MM_REVOKED_SERIAL ||
-		    strspn(serial, "0123456789abcdef") != strlen(serial))
-			return MM_FAIL(why, MM_EINPUT,
-			    "revocations: what is no serial number");
-		if (!has(mm_buf_view(list), serial))
-			mm_buf_printf(list, "%s\n", serial);
-	}
-	return mm_buf_ok(list, why);
-}
-
-static enum mm_err
-keep(const struct mm_station_conf *conf, const json_t *items,
-    struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf list = MM_BUF_INIT(FILE_MAX);
-	char path[PATH_MAX + 16];
-	size_t was;
-
-	MM_TRY(read_list(conf, &list, why));
-	was = list.n;
-	MM_TRY(add_all(items, &list, why));
-	if (list.n == was)
-		return MM_OK;
-	MM_TRY(path_of(conf, path, why));
-	return mm_file_replace(path, mm_buf_view(&list), 0640, why);
-}
-
-/* see revoked.h */
-enum mm_err
-mm_revoked_look(const struct mm_station_conf *conf, const char *serial,
-    struct mm_why *why)
-{
-	MM_OWN(mm_buf_done) struct mm_buf list = MM_BUF_INIT(FILE_MAX);
-
-	MM_TRY(read_list(conf, &list, why));
-	return has(mm_buf_view(&list), serial) ? MM_OK : MM_ENOTFOUND;
-}
-
-/* ---- asking ---- */
+/* What is held may be revoked between two pages, and nothing the other way
+ * round: in this order none is missed.  Orphaned is what was rejected at the
+ * centre: revoked as well. */
+static const char *const states[] = { "held", "orphaned", "revoked" };
+enum { STATES = sizeof(states) / sizeof(states[0]) };
 
 static enum mm_err
 ask(struct mm_revoking *r, struct mm_why *why)
@@ -111,11 +23,20 @@ ask(struct mm_revoking *r, struct mm_why *why)
 	char path[MM_NAME_MAX + MM_REVOKED_CURSOR + 96];
 
 	snprintf(path, sizeof(path),
-	    "/certificates?state=revoked&limit=%d&issuer=%s%s%s", PAGE,
-	    r->issuer, r->after[0] != '\0' ? "&after=" : "", r->after);
+	    "/certificates?state=%s&limit=%d&issuer=%s%s%s", states[r->turn],
+	    PAGE, r->issuer, r->after[0] != '\0' ? "&after=" : "", r->after);
 	MM_TRY(mm_centre_ask(r->centre, MM_CENTRE_SYNC, path, NULL, why));
 	r->asked = true;
 	return MM_OK;
+}
+
+/* From the start, the next time. */
+static void
+forget(struct mm_revoking *r)
+{
+	mm_buf_done(&r->rows);
+	r->after[0] = '\0';
+	r->turn = 0;
 }
 
 /* see revoked.h */
@@ -123,9 +44,20 @@ enum mm_err
 mm_revoking_begin(struct mm_revoking *r, const struct mm_station_conf *conf,
     struct mm_centre *centre, const char *issuer, struct mm_why *why)
 {
-	*r = (struct mm_revoking){ .conf = conf, .centre = centre };
+	r->conf = conf;
+	r->centre = centre;
+	r->rows.max = LIST;
+	if (strcmp(r->issuer, issuer) != 0)
+		forget(r);
 	snprintf(r->issuer, sizeof(r->issuer), "%s", issuer);
 	return ask(r, why);
+}
+
+/* see revoked.h */
+void
+mm_revoking_done(struct mm_revoking *r)
+{
+	mm_buf_done(&r->rows);
 }
 
 /* It goes into the next request as it came. */
@@ -151,9 +83,16 @@ answered(struct mm_revoking *r, const struct mm_centre_answer *a,
 {
 	if (a->rc != MM_OK)
 		return MM_FAIL(why, a->rc, "%s", a->why.text);
-	MM_TRY(keep(r->conf, json_object_get(a->body, "items"), why));
+	MM_TRY(mm_revoked_add(&r->rows, json_object_get(a->body, "items"),
+	    r->turn == 0, why));
 	MM_TRY(take_cursor(r, a->body, why));
-	return r->after[0] != '\0' ? ask(r, why) : MM_OK;
+	if (r->after[0] == '\0')
+		r->turn++;
+	if (r->turn < STATES)
+		return ask(r, why);
+	MM_TRY(mm_revoked_keep(r->conf, r->issuer, &r->rows, &r->n, why));
+	forget(r);
+	return MM_OK;
 }
 
 /* see revoked.h */
@@ -168,59 +107,54 @@ mm_revoking_step(struct mm_revoking *r, struct mm_why *why)
 	r->asked = false;
 	rc = answered(r, &a, why);
 	mm_centre_answer_done(&a);
+	if (rc != MM_OK && rc != MM_EAGAIN)
+		forget(r);
 	return rc;
 }
 
 /* ---- of every order ---- */
 
-struct issuers {
-	char name[ISSUERS][MM_NAME_MAX + 1];
-	size_t n;
+struct each {
+	const struct mm_station_conf *conf;
+	struct mm_centre *centre;
+	struct mm_revoked_n n;
 };
 
 static enum mm_err
-note_issuer(void *ctx, const struct mm_work_order *o, struct mm_why *why)
+wait_for(struct mm_revoking *r, const struct each *e, const char *issuer,
+    struct mm_why *why)
 {
-	struct issuers *s = ctx;
+	MM_TRY(mm_revoking_begin(r, e->conf, e->centre, issuer, why));
+	while (r->asked && !mm_run_stopped) {
+		mm_centre_wait(e->centre, NULL, 0, WAIT_MS);
+		MM_TRY(mm_revoking_step(r, why));
+	}
+	return mm_run_stopped ? MM_FAIL(why, MM_EAGAIN, "stopped") : MM_OK;
+}
+
+/* That of a closed batch, too: its boards still come back. */
+static enum mm_err
+fetch_of(void *ctx, const struct mm_work_order *o, struct mm_why *why)
+{
+	MM_OWN(mm_revoking_done) struct mm_revoking r = { .conf = NULL };
+	struct each *e = ctx;
 
 	if (o->ca_name[0] == '\0')
 		return MM_OK;
-	if (s->n == ISSUERS)
-		return MM_FAIL(why, MM_ELIMIT, "revocations: orders of more "
-		    "than %d batches", ISSUERS);
-	memcpy(s->name[s->n++], o->ca_name, MM_NAME_MAX + 1);
+	MM_TRY(wait_for(&r, e, o->ca_name, why));
+	e->n.revoked += r.n.revoked;
+	e->n.held += r.n.held;
 	return MM_OK;
-}
-
-static enum mm_err
-fetch_of(const struct mm_station_conf *conf, struct mm_centre *c,
-    const char *issuer, struct mm_why *why)
-{
-	struct mm_revoking r;
-
-	MM_TRY(mm_revoking_begin(&r, conf, c, issuer, why));
-	while (r.asked && !mm_run_stopped) {
-		mm_centre_wait(c, NULL, 0, WAIT_MS);
-		MM_TRY(mm_revoking_step(&r, why));
-	}
-	return mm_run_stopped ? MM_FAIL(why, MM_EAGAIN, "stopped") : MM_OK;
 }
 
 /* see revoked.h */
 enum mm_err
 mm_revoked_fetch(const struct mm_station_conf *conf, struct mm_centre *c,
-    uint64_t *n, struct mm_why *why)
+    struct mm_revoked_n *n, struct mm_why *why)
 {
-	MM_OWN(mm_buf_done) struct mm_buf list = MM_BUF_INIT(FILE_MAX);
-	struct issuers of = { .n = 0 };
-	uint64_t lines = 0;
+	struct each e = { .conf = conf, .centre = c };
 
-	MM_TRY(mm_order_each(conf, note_issuer, &of, why));
-	for (size_t i = 0; i < of.n; i++)
-		MM_TRY(fetch_of(conf, c, of.name[i], why));
-	MM_TRY(read_list(conf, &list, why));
-	for (size_t i = 0; i < list.n; i++)
-		lines += list.p[i] == '\n';
-	*n = lines;
+	MM_TRY(mm_order_each(conf, fetch_of, &e, why));
+	*n = e.n;
 	return MM_OK;
 }

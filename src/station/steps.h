@@ -87,6 +87,10 @@ enum mm_unit_event mm_step_own_admit(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);
 enum mm_unit_event mm_step_own_issue(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);
+/* Whether the centre has revoked that certificate, or holds it, as far as is
+ * known here: MM_EV_DONE if not. */
+enum mm_unit_event mm_step_own_revoked(const struct mm_line *l,
+    struct mm_place *p, const char *serial, enum mm_unit_reason *reason);
 enum mm_unit_event mm_step_own_confirm(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);
 enum mm_unit_event mm_step_own_record(struct mm_line *l, struct mm_place *p,

@@ -170,21 +170,25 @@ take_cert(struct mm_line *l, struct mm_place *p, const struct mm_own_cert *got,
 	return mm_unit_take_cert(p->unit, &p->said, hash, reason);
 }
 
-/* Of one that was signed before the centre may have said so since. */
-static enum mm_unit_event
-is_revoked(const struct mm_line *l, struct mm_place *p,
-    const struct mm_own_cert *got, enum mm_unit_reason *reason)
+/* see steps.h */
+enum mm_unit_event
+mm_step_own_revoked(const struct mm_line *l, struct mm_place *p,
+    const char *serial, enum mm_unit_reason *reason)
 {
 	struct mm_why why = { 0 };
-	enum mm_err rc = got->again
-	    ? mm_revoked_look(l->conf, got->serial, &why) : MM_ENOTFOUND;
+	bool held = false;
+	enum mm_err rc = mm_revoked_look(l->conf, serial, &held, &why);
 
 	if (rc == MM_ENOTFOUND)
 		return MM_EV_DONE;
-	if (rc == MM_OK)
-		return mm_step_hold(MM_UR_REVOKED, reason);
-	mm_step_note(p, "the station's file revoked cannot be read");
-	return mm_step_fail(MM_UR_JOURNAL, reason);
+	if (rc != MM_OK) {
+		mm_step_note(p, why.text);
+		return mm_step_fail(MM_UR_JOURNAL, reason);
+	}
+	if (held)
+		mm_step_note(p, "it is on hold at the centre, which may "
+		    "release it: then sync, and let it go on");
+	return mm_step_hold(MM_UR_REVOKED, reason);
 }
 
 /* see steps.h */
@@ -203,7 +207,9 @@ mm_step_own_issue(
 		rc = mm_own_issue(l->own, &wish, &got, &why);
 	if (rc != MM_OK)
 		return refused(l, p, rc, &why, reason);
-	e = is_revoked(l, p, &got, reason);
+	/* signed before: the centre may have said so since */
+	e = got.again ? mm_step_own_revoked(l, p, got.serial, reason)
+		      : MM_EV_DONE;
 	if (e != MM_EV_DONE)
 		return e;
 	e = mm_step_given(p, take_cert(l, p, &got, reason), reason);

@@ -244,7 +244,7 @@ struct both { /* ways */
 	bool began; /* there was a ledger to bring */
 	struct mm_sync_order order;
 	struct mm_why no_order; /* why none came, or "" */
-	uint64_t revoked;       /* certificates of this station's */
+	struct mm_revoked_n known; /* certificates of this station's */
 	struct mm_why no_news;  /* why it is not known, or "" */
 };
 
@@ -264,7 +264,9 @@ say_json(struct mm_buf *out, const struct both *b)
 	if (b->no_news.text[0] != '\0')
 		mm_json_str(&j, "no_revocations", b->no_news.text);
 	else
-		mm_json_int(&j, "revoked", (int64_t)b->revoked);
+		mm_json_int(&j, "revoked", (int64_t)b->known.revoked);
+	if (b->no_news.text[0] == '\0')
+		mm_json_int(&j, "held", (int64_t)b->known.held);
 	if (b->no_order.text[0] != '\0') {
 		mm_json_str(&j, "no_order", b->no_order.text);
 	} else {
@@ -305,9 +307,13 @@ say(const struct both *b, bool json)
 	if (b->no_news.text[0] != '\0')
 		mm_buf_printf(&out, "no news of revocations: %s\n",
 		    b->no_news.text);
-	else if (b->revoked > 0)
+	if (b->known.revoked > 0)
 		mm_buf_printf(&out, "%" PRIu64 " of its certificates are "
-		    "revoked: their boards pass no more\n", b->revoked);
+		    "revoked: their boards pass no more\n", b->known.revoked);
+	if (b->known.held > 0)
+		mm_buf_printf(&out, "%" PRIu64 " of its certificates are on "
+		    "hold: their boards wait until they are released\n",
+		    b->known.held);
 	if (b->no_order.text[0] != '\0')
 		mm_buf_printf(&out, "no order came: %s\n", b->no_order.text);
 	else if (b->order.is_new)
@@ -386,7 +392,7 @@ go(const struct mm_station_conf *given, struct both *b, struct mm_why *why)
 	if (!b->order.is_new)
 		rc = mm_sync_order(&conf, centre, !b->began, &b->order,
 		    &b->no_order);
-	(void)!mm_revoked_fetch(&conf, centre, &b->revoked, &b->no_news);
+	(void)!mm_revoked_fetch(&conf, centre, &b->known, &b->no_news);
 	return rc == MM_OK || b->began ? MM_OK
 	    : MM_FAIL(why, b->no_order.code, "%s", b->no_order.text);
 }

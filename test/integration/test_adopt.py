@@ -375,10 +375,20 @@ def test_a_station_put_up_from_an_older_copy(centre, tmp_path):
         x.b.unplug()
         x.b.blank(1)
         x.b.plug().passes("ADF-02")
+        *_, lost = x.b.signed()
         die(x.b)
         shutil.copytree(tmp_path / "copy", x.b.dir, dirs_exist_ok=True)
         code, a = x.b.provision("ADF-02")
         assert (code, a["reason"]) == (3, "unknown-certificate"), a
+        # what the last sync said is revoked is not taken over
+        news = x.b.dir / "state/revocations" / lost["issuer"]
+        news.parent.mkdir()
+        news.write_text(lost["serial"] + "\n")
+        code, a = adopt(x.b, "ADF-02")
+        assert (code, a["reason"]) == (22, "revoked"), a
+        assert counted(x.b) == 1
+        news.unlink()
+        release(x.b, "ADF-02")
         code, a = adopt(x.b, "ADF-02")
         assert (code, a["reason"]) == (22, "adopted"), a
         release(x.b, "ADF-02")

@@ -831,7 +831,7 @@ def test_while_units_are_made(centre, tmp_path, closing):
         until(lambda: x.size() == 7)
         (cert,) = w.rest("GET", "/certificates?device=SYR-03").json["items"]
         w.cli("cert", "revoke", cert["serial"])
-        heard = x.s.dir / "state/revoked"
+        heard = x.s.dir / "state/revocations" / x.issuer
         until(lambda: heard.exists() and
               heard.read_text() == cert["serial"] + "\n")
         p.stdin.close()
@@ -971,11 +971,32 @@ def test_orders_come_down(centre, tmp_path):
             "nothing new: the centre has all 3 entries",
             "1 of its certificates are revoked: their boards pass no more",
             "a new order of batch sydown"], p
-        assert (s.dir / "state/revoked").read_text() == cert["serial"] + "\n"
+        assert (s.dir / "state/revocations" / name).read_text() == (
+            cert["serial"] + "\n")
         code, a = s.provision("SYDOWN-01")
         assert (code, a["reason"]) == (22, "revoked"), a
         order = json.loads(run(*s.argv("status", "--json")).stdout)["order"]
         assert (order["number"], order["may"]) == (2, True), order
+        # one on hold waits, until it is released, and that is heard of
+        s.unplug()
+        s.blank(1)
+        s.plug().passes("SYDOWN-02")
+        sync()
+        (held,) = w.rest("GET", "/certificates?device=SYDOWN-02").json["items"]
+        w.cli("cert", "hold", held["serial"])
+        p = run(*s.argv("sync"))
+        assert ("1 of its certificates are on hold: their boards wait until "
+                "they are released") in p.stdout.splitlines(), p
+        assert (s.dir / "state/revocations" / name).read_text() == "".join(
+            sorted([cert["serial"] + "\n", held["serial"] + " held\n"]))
+        code, a = s.provision("SYDOWN-02")
+        assert (code, a["reason"]) == (22, "revoked"), a
+        assert "on hold" in a["note"], a
+        w.cli("cert", "release", held["serial"])
+        out = sync()
+        assert (out["revoked"], out["held"]) == (1, 0), out
+        run(*s.argv("release", "--serial", "SYDOWN-02"))
+        assert s.passes("SYDOWN-02")["again"]
         # an older centre is asked once more, as it knows it
         with Before(w, s) as old:
             now = s.conf.read_text()
