@@ -95,10 +95,11 @@ def test_none_for_what_did_not_pass(station, printer, tmp_path):
 
 
 def test_a_printer_that_is_away_stopped_or_cut_off(station, printer):
-    with socket.create_server(("127.0.0.1", 0)) as gone:
+    with socket.socket() as gone:  # nobody else gets it, and it listens not
+        gone.bind(("127.0.0.1", 0))
         port = gone.getsockname()[1]
-    conf(station, printer=f'"tcp:127.0.0.1:{port}"', printer_limit="1s")
-    code, a = station.provision("LA-4")
+        conf(station, printer=f'"tcp:127.0.0.1:{port}"', printer_limit="1s")
+        code, a = station.provision("LA-4")
     assert (code, a["reason"]) == (7, "printer-away"), a
     assert "refused" in a["note"]
     conf(station, printer=f'"{printer.name}"')
