@@ -88,6 +88,8 @@ struct mm_line {
 	int64_t away_until_ms; /* the centre is not asked before; monotonic */
 	struct mm_syncing syncing; /* what goes to it beside the units */
 	struct mm_revoking revoking; /* and then news of revocations from it */
+	struct mm_why refused, no_news; /* why, the last time; "": they were
+					 * not */
 	int64_t sync_due_ms;       /* monotonic; 0: not yet looked */
 	struct mm_telling telling;
 	struct mm_print print;

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/log.h"
 #include "base/time.h"
 #include "station/line.h"
@@ -49,6 +51,16 @@ begin(struct mm_line *l)
 		l->syncing.phase = MM_SYNC_REST;
 }
 
+/* What is the same as the last time is no news in a log. */
+static bool
+is_new(struct mm_why *last, const struct mm_why *why)
+{
+	bool is = strcmp(last->text, why->text) != 0;
+
+	*last = *why;
+	return is;
+}
+
 /* What went wrong for longer than a network is away is for a person. */
 static void
 tell(struct mm_line *l, enum mm_err rc, const struct mm_why *why)
@@ -57,13 +69,14 @@ tell(struct mm_line *l, enum mm_err rc, const struct mm_why *why)
 
 	if (rc != MM_OK) {
 		l->sync_due_ms = mm_mono_ms() + LATER_MS;
-		if (rc != MM_EAGAIN)
+		if (rc != MM_EAGAIN && is_new(&l->refused, why))
 			MM_LOG(MM_LOG_ERROR, "sync.refused",
 			    MM_S("why", why->text));
 		return;
 	}
 	if (s->phase != MM_SYNC_REST)
 		return;
+	l->refused.text[0] = '\0';
 	MM_LOG(MM_LOG_INFO, "sync.done", MM_I("entries", s->entries));
 	if (s->quarantined > 0)
 		MM_LOG(MM_LOG_ERROR, "sync.put-aside",
@@ -86,9 +99,17 @@ go_on_hearing(struct mm_line *l)
 	struct mm_why why = { 0 };
 	enum mm_err rc = mm_revoking_step(&l->revoking, &why);
 
-	if (rc != MM_OK && rc != MM_EAGAIN)
+	if (rc == MM_EAGAIN || (rc == MM_OK && l->revoking.asked))
+		return;
+	if (!is_new(&l->no_news, &why))
+		return;
+	if (rc != MM_OK)
 		MM_LOG(MM_LOG_WARN, "sync.no-revocations",
 		    MM_S("why", why.text));
+	else
+		MM_LOG(MM_LOG_INFO, "sync.revocations",
+		    MM_I("revoked", l->revoking.n.revoked),
+		    MM_I("held", l->revoking.n.held));
 }
 
 /* see line.h */

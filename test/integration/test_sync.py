@@ -3,6 +3,7 @@ unit by unit, stored before it is acknowledged, and never merged silently."""
 import base64
 import datetime
 import json
+import re
 import shutil
 import ssl
 import subprocess
@@ -930,6 +931,68 @@ class Before(Receiver):
         handler.send_header("Content-Length", str(len(text)))
         handler.end_headers()
         handler.wfile.write(text)
+
+
+class Deaf(Before):
+    """The centre, which answers questions for revocations with a status, or
+    as it is for those whose status is None."""
+
+    def __init__(self, world, station):
+        self.asked, self.says = [], {}
+        super().__init__(world, station)
+
+    def pass_on(self, handler, body):
+        query = dict(re.findall(r"(state|limit)=(\w+)", handler.path))
+        state = query.get("state") if "limit" in query else None
+        if state:
+            self.asked.append(state)
+        status = self.says.get(state)
+        if status is None:
+            super().pass_on(handler, body)
+            return
+        text = json.dumps({"status": status, "detail": "not now"}).encode()
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text)
+
+
+def test_news_that_does_not_come(centre, tmp_path, closing):
+    """What is cut off goes on where it was; what is refused is in the log
+    once, and once that it is over."""
+    x = Synced(centre, tmp_path, "syw")
+    closing(x)
+    x.make("01")
+    over_network(x)
+    heard = x.s.dir / "state/revocations" / x.issuer
+    heard.unlink()
+    with Deaf(centre.w, x.s) as deaf, open(x.s.dir / "log", "w") as log:
+        x.s.conf.write_text("sync = 1s\n" + x.s.conf.read_text().replace(
+            f":{centre.w.operators}\"", f":{deaf.port}\""))
+        deaf.says = {"orphaned": 503}
+        p = x.s.begin("run", "--json", stdin=subprocess.PIPE, stderr=log)
+        try:
+            until(lambda: len(deaf.asked) >= 3)
+            assert deaf.asked[:3] == ["held", "orphaned", "orphaned"]
+            deaf.says = {"orphaned": 403}
+            n = len(deaf.asked)
+            until(lambda: deaf.asked[n:].count("orphaned") >= 3)
+            # refused, it is asked for from the start
+            assert "held" in deaf.asked[n:] and not heard.exists()
+            deaf.says = {}
+            until(heard.exists)
+            n = len(deaf.asked)
+            until(lambda: len(deaf.asked) >= n + 6)
+            p.stdin.close()
+            p.terminate()
+            p.wait(30)
+        finally:
+            p.kill()
+            p.stdout.close()
+            p.wait(30)
+    text = (x.s.dir / "log").read_text()
+    assert text.count("sync.no-revocations") == 1, text
+    assert text.count("sync.revocations") == 1, text
 
 
 def test_orders_come_down(centre, tmp_path):
