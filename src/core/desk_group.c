@@ -246,6 +246,7 @@ mm_desk_group_list(struct mm_desk *d, const struct mm_login *by,
     const uint8_t hash[32], struct mm_why *why)
 {
 	struct listing *l = calloc(1, sizeof(*l));
+	uint8_t salted[32];
 	char count[24], hex[65];
 	const struct mm_entry e = { .type = MM_E_GROUP_LISTED,
 		.field = { [MM_F_ACTOR] = by->id,
@@ -262,7 +263,10 @@ mm_desk_group_list(struct mm_desk *d, const struct mm_login *by,
 	mm_buf_init(&l->bodies, (size_t)MM_DESK_DOCS * BODY_ROOM);
 	snprintf(l->counted, sizeof(l->counted), "listed:%s", g->id);
 	snprintf(count, sizeof(count), "%zu", n);
-	mm_hex_text(hash, 32, hex);
+	/* addresses and serial numbers can be tried */
+	mm_sha256_2(mm_bytes_of(g->salt), (struct mm_bytes){ hash, 32 },
+	    salted);
+	mm_hex_text(salted, 32, hex);
 	rc = another_version(d, by, g, why);
 	if (rc == MM_OK)
 		rc = mm_desk_enter(d, &e, why);

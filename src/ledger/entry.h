@@ -68,7 +68,7 @@
 	X(MM_E_ORDER_EXTENDED,  "order.extended", "a line to be scanned gives an order a larger share or a later end; number is the order's, detail_sha256 is that of what is signed") \
 	X(MM_E_LINE_ASSIGNED,   "line.assigned", "a line CA is one station's, for one batch, from now on; detail_sha256 is that of its sealed key") \
 	X(MM_E_LINE_DESTROYED,  "line.destroyed", "a station destroyed its copy of a line CA's key, when its batch was closed by the order of that number; serial is the CA's own") \
-	X(MM_E_UNITS_REPORTED,  "units.reported", "a station told what became of count units; detail_sha256 is that of its request") \
+	X(MM_E_UNITS_REPORTED,  "units.reported", "a station told what became of count units; detail_sha256 is of the batch's salt and of its request's SHA-256") \
 	X(MM_E_CERT_SYNCED,     "certificate.synced", "a certificate that a station's signer issued by an order, when its ledger came; number is its entry there") \
 	X(MM_E_STATION_SYNCED,  "station.synced", "a station's ledger was taken up to size; detail_sha256 is its root, count how many entries were new") \
 	X(MM_E_UNIT_QUARANTINED, "unit.quarantined", "what a station's ledger says of a unit does not fit; number is its entry there") \
@@ -77,7 +77,7 @@
 	X(MM_E_RESPONDER_MADE,  "responder.made", "an issuer certified a key that signs its OCSP answers, or (action configuration) what devices in the field are configured to; before the first of them; result lost: and no answer was ever asked of it") \
 	X(MM_E_GROUP_CREATED,   "group.created", "a bootstrap group: old credentials that may enrol; count is how many certificates it may give, token the id of the secret that its devices share") \
 	X(MM_E_GROUP_CHANGED,   "group.changed", "a group was opened, paused, closed or extended, or (crl) what its CA revoked is known") \
-	X(MM_E_GROUP_LISTED,    "group.listed", "count devices joined a group's list, or their second facts were changed; detail_sha256 is that of the request") \
+	X(MM_E_GROUP_LISTED,    "group.listed", "count devices joined a group's list, or their second facts were changed; detail_sha256 is of the group's salt and of the request's SHA-256") \
 	X(MM_E_GROUP_ASKED,     "group.asked", "a device came with a shared credential and this key; it waits for a person") \
 	X(MM_E_GROUP_APPROVED,  "group.approved", "an operator lets the device have its certificate with this key") \
 	X(MM_E_GROUP_REFUSED,   "group.refused", "an operator does not") \

@@ -342,20 +342,22 @@ put_round(struct mm_rest *r, struct round *d, struct mm_why *why)
 }
 
 static enum mm_err
-enter(struct mm_rest *r, const char *batch, const char *station, size_t n,
-    struct mm_why *why)
+enter(struct mm_rest *r, const struct told *t, size_t n, struct mm_why *why)
 {
 	char count[24], hex[65];
 	const struct mm_entry e = { .type = MM_E_UNITS_REPORTED,
 		.field = { [MM_F_ACTOR] = r->login.id,
-		    [MM_F_BATCH] = batch,
-		    [MM_F_STATION] = station,
+		    [MM_F_BATCH] = t->b->id,
+		    [MM_F_STATION] = t->station,
 		    [MM_F_COUNT] = count,
 		    [MM_F_DETAIL_SHA256] = hex } };
-	uint8_t hash[32];
+	uint8_t hash[32], salted[32];
 
+	/* what became of a unit, and by whom, can be tried */
 	mm_sha256(r->req->body, hash);
-	mm_hex_text(hash, 32, hex);
+	mm_sha256_2(mm_bytes_of(t->b->salt), (struct mm_bytes){ hash, 32 },
+	    salted);
+	mm_hex_text(salted, 32, hex);
 	snprintf(count, sizeof(count), "%zu", n);
 	return mm_desk_enter(r->desk, &e, why);
 }
@@ -416,7 +418,7 @@ write_news(struct mm_rest *r, const struct told *t, const struct unit *u,
 		*written += !u[i].same;
 	if (*written == 0)
 		return MM_OK;
-	MM_TRY(enter(r, t->b->id, t->station, *written, why));
+	MM_TRY(enter(r, t, *written, why));
 	MM_TRY(alert(r, t, u, n, why));
 	return write_all(r, t->b->id, u, n, why);
 }

@@ -961,6 +961,16 @@ def test_a_report_adds_up(factory):
     entries = [e for e in factory.entries(name)
                if e["type"] == "units.reported"]
     assert [e["count"] for e in entries] == [3, 1]
+    # whoever has the ledger cannot try what was reported
+    asked = hashlib.sha256(json.dumps({"station": "rep-1", "units": [
+        unit(p + "006", "scrapped", 40)]}).encode()).digest()
+    db = records(factory.w)
+    (body,) = [b for (b,) in db.sql(
+        f"SELECT {db.text('body')} FROM doc WHERE id = '{name}'")
+        if '"plan"' in b]
+    salt = json.loads(body)["plan"]["salt"]
+    assert entries[1]["detail_sha256"] == hashlib.sha256(
+        salt.encode() + asked).hexdigest()
 
 
 def test_scrap_gives_back_no_more_than_is_allowed(factory):

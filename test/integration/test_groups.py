@@ -1,4 +1,5 @@
 """Devices in the field that come with an old or shared certificate."""
+import hashlib
 import json
 import pathlib
 import re
@@ -8,6 +9,7 @@ from cryptography import x509
 
 import postgres
 from fleet import Comer, Fleet, approve, listed, make, sha256, why
+from records import records
 from test_enrol import entries, journal
 from world import World, faketime, run, serial_of, until
 
@@ -33,6 +35,24 @@ def shared(world):
 def refused(answer, status, reason):
     assert answer.status == status, answer
     assert reason in answer.text, answer
+
+
+def test_a_list_cannot_be_guessed_from_the_ledger(world):
+    """Whoever has the ledger could try serial numbers and addresses."""
+    make(world, "unsaid", [world.fleet.leaf()[0]], "certificates")
+    body = {"devices": [{"device": "UNSAID-1", "address": "10.0.0.7"}]}
+    listed(world, "unsaid", *body["devices"])
+    said, = [e for e in entries(world, "group.listed")
+             if e["group"] == "unsaid"]
+    asked = hashlib.sha256(json.dumps(body).encode()).digest()
+    assert said["detail_sha256"] != asked.hex()
+    db = records(world)
+    (group,), = db.sql(f"SELECT {db.text('body')} FROM doc WHERE id = "
+                       "'unsaid'")
+    salt = json.loads(group)["plan"]["salt"]
+    assert len(salt) == 32 and said["detail_sha256"] == hashlib.sha256(
+        salt.encode() + asked).hexdigest()
+    assert salt not in world.rest("GET", "/groups/unsaid").text
 
 
 def test_an_old_certificate_without_a_group_is_a_strangers(world):
