@@ -336,6 +336,7 @@ _mintmark() {
 	'batch create --unsynced') words=' ' ;;
 	'batch create --level') words='software rollback-proof hardware' ;;
 	'batch create --on-conflict') words='stop replace' ;;
+	'batch create --lock') words='never' ;;
 	'batch create --mode') words='online offline' ;;
 	'batch create --recipe') words=' ' ;;
 	'batch create --id') words=' ' ;;
@@ -560,7 +561,7 @@ _mintmark() {
 	'event follow') words='--help --after --type --device --product --state --count '; kind='' ;;
 	'batch list') words='--help --product --state --limit --after '; kind='' ;;
 	'batch show') words='--help '; kind='' ;;
-	'batch create') words='--help --product --quantity --until --serials --serials-file --next-free --scrap --shares --scan --sample --template --rows --config-version --people --not-before --unsynced --level --on-conflict --mode --recipe --id --note --dry-run '; kind='' ;;
+	'batch create') words='--help --product --quantity --until --serials --serials-file --next-free --scrap --shares --scan --sample --template --rows --config-version --people --not-before --unsynced --level --on-conflict --lock --mode --recipe --id --note --dry-run '; kind='' ;;
 	'batch open') words='--help --reason --if-version '; kind='' ;;
 	'batch pause') words='--help --reason --if-version '; kind='' ;;
 	'batch close') words='--help --reason --if-version '; kind='' ;;

@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "cli/batch.h"
 #include "cli/client.h"
+#include "pki/key.h"
 
 /* Batches: production orders, and the work orders that stations get. */
 
@@ -234,6 +235,10 @@ const struct mm_opt mm_opts_batch_create[] = {
 	    "another key under a serial number that was "
 	    "done: stop, or (tests only) replace",
 	    MM_C_WORDS, "stop replace" },
+	{ "lock", "WHAT",
+	    "never: boards stay open at the end; without it those of a "
+	    "production batch are locked, and those of a test batch are not",
+	    MM_C_WORDS, "never" },
 	{ "mode", "MODE",
 	    "who signs certificates: the centre (online, the default), or "
 	    "each station's own signer within its share (offline)",
@@ -349,17 +354,45 @@ const struct mm_opt mm_opts_batch_order[] = {
 	END
 };
 
+/* Who carries the stick compares the hash at the station. */
+static void
+say_written(const struct mm_cli *cli, const struct mm_args *a,
+    struct mm_bytes file)
+{
+	const char *path = mm_arg(a, "out"), *station = mm_arg(a, "station");
+	uint8_t hash[32];
+	char hex[65];
+
+	mm_sha256(file, hash);
+	mm_hex_text(hash, 32, hex);
+	if (cli->json) {
+		json_t *o = json_pack("{s:s,s:s,s:s,s:I,s:s}", "file", path,
+		    "batch", a->pos[0], "station", station, "bytes",
+		    (json_int_t)file.n, "sha256", hex);
+
+		mm_json_print(o);
+		json_decref(o);
+	} else if (!cli->quiet) {
+		printf("wrote %s: the order of batch %s for station %s, %zu "
+		       "bytes\nsha256 %s\n", path, a->pos[0], station,
+		    file.n, hex);
+	}
+}
+
 /* Whole or not at all: a stick is pulled out early.  Its papers may hold what
  * is secret of devices. */
 static enum mm_err
-write_order(const char *path, json_t *file, struct mm_why *why)
+write_order(const struct mm_cli *cli, const struct mm_args *a, json_t *file,
+    struct mm_why *why)
 {
 	char *text = json_dumps(file, JSON_COMPACT);
 	enum mm_err rc;
 
 	if (text == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
-	rc = mm_file_replace(path, mm_bytes_of(text), 0600, why);
+	rc = mm_file_replace(mm_arg(a, "out"), mm_bytes_of(text), 0600, why);
+	if (rc == MM_OK)
+		say_written(cli, a, mm_bytes_of(text));
 	free(text);
 	return rc;
 }
@@ -428,7 +461,7 @@ mm_cmd_batch_order(
 		return MM_FAIL(why, MM_EINPUT, "--line-ca goes with --out");
 	MM_TRY(ask_order(cli, a, &answer, why));
 	if (mm_arg(a, "out") != NULL) {
-		MM_TRY(write_order(mm_arg(a, "out"), answer, why));
+		MM_TRY(write_order(cli, a, answer, why));
 		mm_cli_hint(cli, "the station's signer verifies it by the key "
 				 "that \"mintmark station pin\" prints");
 		return MM_OK;

@@ -272,6 +272,7 @@ mm_batch_body(const struct mm_args *a, json_t *o, struct mm_why *why)
 		{ "mode", "mode" },
 		{ "level", "level" },
 		{ "on_conflict", "on-conflict" },
+		{ "lock", "lock" },
 		{ "recipe", "recipe" },
 		{ "note", "note" },
 	};

@@ -2,7 +2,21 @@
 
 #include <string.h>
 
+#include "work/order.h"
+
 /* ---- operators ---- */
+
+/* A developer's board, which is flashed over and over: its batch says so, and
+ * no production CA has such a batch. */
+static bool
+replaces(const struct mm_facts *f)
+{
+	const struct mm_batch_facts *b = &f->batch;
+
+	return !f->config->set.production && b->found &&
+	       b->order->marker == MM_WORK_TEST &&
+	       b->order->on_conflict == MM_WORK_REPLACE;
+}
 
 /* What a line is for ends when the device has proved who it is: from then on
  * another key would be another device under its name. */
@@ -10,7 +24,8 @@ static enum mm_reason
 on_the_line(const struct mm_facts *f, struct mm_verdict *v)
 {
 	(void)v;
-	return f->line && f->fielded ? MM_R_FIELDED : MM_R_NONE;
+	return f->line && f->fielded && !replaces(f) ? MM_R_FIELDED
+						     : MM_R_NONE;
 }
 
 /* An operator may ask for either of the product's. */

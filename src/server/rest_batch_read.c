@@ -15,6 +15,7 @@ struct text {
 	char serials[MM_SERIALS_TEXT], scan[MM_WORK_SCAN_TEXT];
 	char take[16], marker[16], mode[16], level[16], on_conflict[16];
 	char key_origin[16], recipe[MM_NAME_MAX + 1], sample[513];
+	char lock[16];
 	char note[MM_PRODUCTION_NOTE], salt[33];
 	int64_t quantity, scrap, not_before, until, unsynced;
 	bool dry_run;
@@ -40,6 +41,7 @@ static const struct mm_member members[] = {
 	M(mode, MM_M_TEXT, false),
 	M(level, MM_M_TEXT, false),
 	M(on_conflict, MM_M_TEXT, false),
+	M(lock, MM_M_TEXT, false),
 	M(key_origin, MM_M_TEXT, false),
 	M(recipe, MM_M_NAME, false),
 	M(note, MM_M_TEXT, false),
@@ -178,6 +180,7 @@ copy_texts(const struct text *t, struct mm_production *b, struct mm_why *why)
 	strcpy(o->serials, t->serials);
 	strcpy(o->scan, t->scan);
 	strcpy(o->recipe, t->recipe);
+	strcpy(o->lock, t->lock);
 	strcpy(b->note, t->note);
 	if (!is_line(t->note) || !is_line(t->scan) || !is_line(t->serials))
 		return MM_FAIL(why, MM_EINPUT,

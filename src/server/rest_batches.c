@@ -99,6 +99,7 @@ put_batch(struct mm_json *j, const struct mm_production *b)
 		mm_json_int(j, "unsynced_s", o->unsynced_s);
 	mm_json_str(j, "level", mm_work_level_words[o->level]);
 	mm_json_str(j, "on_conflict", mm_work_conflict_words[o->on_conflict]);
+	mm_json_bool(j, "locks", mm_work_order_locks(o));
 	mm_json_str(j, "key_origin", mm_work_origin_words[o->key_origin]);
 	if (o->recipe[0] != '\0')
 		mm_json_str(j, "recipe", o->recipe);

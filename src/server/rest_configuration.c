@@ -218,6 +218,9 @@ mm_rest_batch_people(struct mm_rest *r, struct mm_why *why)
 		mm_json_str(&r->j, "serials", b->order->serials);
 	if (b->order->recipe[0] != '\0')
 		mm_json_str(&r->j, "recipe", b->order->recipe);
+	mm_json_bool(&r->j, "locks", mm_work_order_locks(b->order));
+	mm_json_bool(&r->j, "replaces",
+	    b->order->on_conflict == MM_WORK_REPLACE);
 	mm_json_close(&r->j, '}');
 	return MM_OK;
 }

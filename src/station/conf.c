@@ -47,10 +47,11 @@ static const struct mm_conf_key keys[] = {
 	    "work orders for must name one; empty, offline: that of the "
 	    "newest order", NULL },
 	{ "lock", MM_CONF_BOOL, TOP(lock), 0, 0, "true",
-	    "Boards are locked once they have proved themselves", NULL },
+	    "Boards are locked once they have proved themselves; where a "
+	    "batch is made, it says so instead", NULL },
 	{ "replace", MM_CONF_BOOL, TOP(replace), 0, 0, "false",
-	    "For test authorities: a label is good for another key, too",
-	    NULL },
+	    "For test authorities: a label is good for another key, too; "
+	    "where a batch is made, its on_conflict says so instead", NULL },
 	{ "short_secrets", MM_CONF_BOOL, TOP(short_secrets), 0, 0, "false",
 	    "Boards with a device library of before (link version 1) get "
 	    "configurations with secrets of fewer than 16 characters, too: "

@@ -70,6 +70,21 @@ mm_crew_recipe(const struct mm_crew *c, bool offline)
 }
 
 /* see crew.h */
+bool
+mm_crew_rules(
+    const struct mm_crew *c, bool offline, struct mm_unit_rules *out)
+{
+	const struct mm_crew_rules *r;
+
+	if (c == NULL)
+		return false;
+	r = offline ? &c->order_rules : &c->rules;
+	if (r->are)
+		*out = r->rules;
+	return r->are;
+}
+
+/* see crew.h */
 enum mm_crew_label
 mm_crew_label(const struct mm_crew *c, const char *serial)
 {

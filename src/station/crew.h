@@ -2,7 +2,7 @@
 #define MM_STATION_CREW_H
 
 #include "station/centre.h"
-#include "station/reason.h"
+#include "station/unit.h"
 #include "work/order.h"
 
 /*
@@ -58,6 +58,11 @@ enum mm_crew_label mm_crew_label(const struct mm_crew *c, const char *serial);
 /* The recipe that the batch names: that of the order (offline), or that of
  * conf's batch at the centre; "": none, or not known yet. */
 const char *mm_crew_recipe(const struct mm_crew *c, bool offline);
+
+/* What that batch says of locking, and of another key under a label that was
+ * done; false: it says nothing, or there is none. */
+bool mm_crew_rules(const struct mm_crew *c, bool offline,
+    struct mm_unit_rules *out);
 
 struct mm_crew_badge {
 	char id[MM_DEVICE_ID_MAX + 1]; /* "" nobody's */

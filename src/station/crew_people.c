@@ -52,6 +52,18 @@ take_recipe(struct mm_crew *c, const char *name)
 	    mm_name_valid(name) ? name : "?");
 }
 
+/* A centre of before says nothing of them. */
+static void
+take_rules(struct mm_crew *c, const json_t *answer)
+{
+	const json_t *locks = json_object_get(answer, "locks");
+	const json_t *replaces = json_object_get(answer, "replaces");
+
+	c->rules.are = json_is_boolean(locks) && json_is_boolean(replaces);
+	c->rules.rules = (struct mm_unit_rules){ json_is_true(locks),
+		json_is_true(replaces) };
+}
+
 /* As the centre tells it, and as it is kept. */
 static enum mm_err
 take_people(struct mm_crew *c, const json_t *answer, struct mm_why *why)
@@ -75,6 +87,7 @@ take_people(struct mm_crew *c, const json_t *answer, struct mm_why *why)
 	c->n += s->n > 0;
 	take_run(c, json_string_value(json_object_get(answer, "serials")));
 	take_recipe(c, json_string_value(json_object_get(answer, "recipe")));
+	take_rules(c, answer);
 	return MM_OK;
 }
 
@@ -236,6 +249,9 @@ take_order(void *ctx, const struct mm_work_order *o, struct mm_why *why)
 	c->n += s->n > 0;
 	take_run(c, o->serials);
 	memcpy(c->order_recipe, o->recipe, sizeof(c->order_recipe));
+	c->order_rules = (struct mm_crew_rules){ true,
+		{ mm_work_order_locks(o),
+		    o->on_conflict == MM_WORK_REPLACE } };
 	return MM_OK;
 }
 

@@ -44,6 +44,11 @@ struct mm_crew {
 	bool blind;
 	/* What the batch is made by, as the centre and the order say; "". */
 	char recipe[MM_NAME_MAX + 1], order_recipe[MM_NAME_MAX + 1];
+	/* Likewise; none: it says nothing of them. */
+	struct mm_crew_rules {
+		bool are;
+		struct mm_unit_rules rules;
+	} rules, order_rules;
 	enum mm_unit_reason unknown; /* why; NONE: who they are is known */
 	bool asking;
 	int64_t ask_ms;   /* the centre, not before; monotonic */

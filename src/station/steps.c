@@ -80,11 +80,23 @@ open_way(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 	return mm_step_tell(l, p, reason);
 }
 
+/* The batch's word goes before station.conf's: what is for tests stays open,
+ * and what is for sale is locked. */
+static struct mm_unit_rules
+rules_of(const struct mm_line *l, const struct mm_place *p)
+{
+	struct mm_unit_rules rules = l->rules;
+
+	(void)mm_crew_rules(l->crew, p->offline, &rules);
+	return rules;
+}
+
 /* Another unit that this board's key was certified for; NULL: none. */
 static const struct mm_unit *
-has_another_label(const struct mm_line *l, const struct mm_place *p)
+has_another_label(const struct mm_line *l, const struct mm_place *p,
+    const struct mm_unit_rules *rules)
 {
-	const struct mm_unit *u = p->said.has_key && !l->rules.replace
+	const struct mm_unit *u = p->said.has_key && !rules->replace
 	    ? mm_book_find_key(l->book, p->said.spki) : NULL;
 
 	return u != p->unit ? u : NULL;
@@ -94,17 +106,18 @@ static enum mm_unit_event
 heard(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
     enum mm_unit_reason *reason)
 {
+	const struct mm_unit_rules rules = rules_of(l, p);
 	const struct mm_unit *other;
 
 	(void)a;
 	p->said = p->answer.said;
-	other = has_another_label(l, p);
+	other = has_another_label(l, p, &rules);
 	if (other != NULL) {
 		snprintf(p->note, sizeof(p->note), "it was made as %s",
 		    other->serial);
 		return mm_step_fail(MM_UR_KEY_TAKEN, reason);
 	}
-	return mm_unit_hear(p->unit, &p->said, &l->rules, reason);
+	return mm_unit_hear(p->unit, &p->said, &rules, reason);
 }
 
 /* It has one: its request will say the same again. */
@@ -198,7 +211,7 @@ proved(struct mm_line *l, struct mm_place *p, struct mm_centre_answer *a,
 static enum mm_unit_event
 want_lock(struct mm_line *l, struct mm_place *p, enum mm_unit_reason *reason)
 {
-	return !l->rules.lock || p->said.locked
+	return !rules_of(l, p).lock || p->said.locked
 	    ? MM_EV_SKIP : mm_step_tell(l, p, reason);
 }
 

@@ -58,6 +58,7 @@ const struct mm_work_field mm_work_fields[] = {
 	INT("serials_count", true, serials_count, 1, MM_WORK_SHARE_MAX),
 	TEXT("scan", true, scan),
 	NAME("recipe", true, recipe),
+	NAME("lock", true, lock),
 	INT("config_version", true, config_version, 1, INT32_MAX),
 	HASH("config_sha256", config_sha256),
 	HASH("fields_sha256", fields_sha256),
@@ -167,6 +168,13 @@ check_people(const struct mm_work_order *o, struct mm_why *why)
 	return MM_OK;
 }
 
+/* see order.h */
+bool
+mm_work_order_locks(const struct mm_work_order *o)
+{
+	return o->marker == MM_WORK_PRODUCTION && o->lock[0] == '\0';
+}
+
 /* see priv.h */
 enum mm_err
 mm_work_order_check(const struct mm_work_order *o, struct mm_why *why)
@@ -183,6 +191,9 @@ mm_work_order_check(const struct mm_work_order *o, struct mm_why *why)
 	if (o->on_conflict == MM_WORK_REPLACE && o->marker != MM_WORK_TEST)
 		return MM_FAIL(why, MM_EINPUT, "order: on_conflict replace "
 		    "is for test orders alone");
+	if (o->lock[0] != '\0' && strcmp(o->lock, MM_WORK_LOCK_NEVER) != 0)
+		return MM_FAIL(why, MM_EINPUT, "order: lock: want never, or "
+		    "nothing");
 	if ((o->mode == MM_WORK_OFFLINE) != (o->ca_chain.n > 0) ||
 	    (o->ca_chain.n == 0 && o->ca_key.n > 0) ||
 	    (o->ca_chain.n > 0 && o->ca_key.n == 0 &&

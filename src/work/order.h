@@ -96,6 +96,7 @@ struct mm_work_profile {
 	uint8_t sha256[32];
 };
 
+#define MM_WORK_LOCK_NEVER "never"
 struct mm_work_order {
 	char centre[MM_WORK_CENTRE_MAX + 1]; /* its ledger's origin */
 	char station[MM_NAME_MAX + 1];
@@ -115,6 +116,7 @@ struct mm_work_order {
 	int64_t serials_count;         /* of so many */
 	char scan[MM_WORK_SCAN_TEXT];  /* line/scan.h; with MM_WORK_SCAN */
 	char recipe[MM_NAME_MAX + 1];  /* one that the station has installed */
+	char lock[MM_NAME_MAX + 1];    /* "never": boards stay open; or "" */
 	int64_t config_version;        /* 0: no initial configuration; else */
 	uint8_t config_sha256[32];     /* the paper with the template and */
 	uint8_t fields_sha256[32];     /* that with fields, or zero */
@@ -134,6 +136,8 @@ struct mm_work_order {
 	size_t people_n;
 };
 
+/* Whether its boards are locked at the end: a test order's never are. */
+bool mm_work_order_locks(const struct mm_work_order *o);
 /* The text to sign.  MM_EINPUT: a field is out of bounds, or two contradict
  * each other; why names it. */
 MM_MUST enum mm_err mm_work_order_encode(const struct mm_work_order *o,

@@ -3,9 +3,11 @@ station of the batch, or by the same one put up from an older copy; each only
 if it is of the batch, proves it and has its place in the share, and each
 waits for a supervisor, at the station and at the centre."""
 import contextlib
+import hashlib
 import json
 import pathlib
 import shutil
+import sys
 
 import pytest
 
@@ -13,7 +15,10 @@ from screen import DOORS, Running
 from station import Station
 from test_line_cas import add_lines
 from test_offline_order import Line, Lone
-from world import SIGNER, World, run, until
+from world import ROOT, SIGNER, World, run, until
+
+sys.path.append(str(ROOT / "test/interop"))
+import smpline  # noqa: E402
 
 LEAKS = True
 
@@ -56,6 +61,7 @@ class Pair:
         s.unplug()
         (s.boards / "SIM-0001.flash").unlink(missing_ok=True)
         s.plug().passes(self.serial(n))
+        lock(s)
         move(s, to)
 
     def export(self, s, name="out.jsonl"):
@@ -76,6 +82,16 @@ def move(s, to):
         x.unplug()
     shutil.move(s.boards / "SIM-0001.flash", to.boards / "SIM-0001.flash")
     to.plug()
+
+
+def lock(s):
+    """As a production order has it; a test order leaves boards open."""
+    with contextlib.closing(smpline.Line(s.port(1))) as line:
+        cert, _ = smpline.read_back(line)
+        assert line.tell("lock", cert=hashlib.sha256(cert).digest()) == {}
+    # a terminal that was closed is a line that was pulled
+    s.unplug()
+    s.plug()
 
 
 def die(s):
@@ -376,6 +392,7 @@ def test_a_station_put_up_from_an_older_copy(centre, tmp_path):
         x.b.blank(1)
         x.b.plug().passes("ADF-02")
         *_, lost = x.b.signed()
+        lock(x.b)
         die(x.b)
         shutil.copytree(tmp_path / "copy", x.b.dir, dirs_exist_ok=True)
         code, a = x.b.provision("ADF-02")

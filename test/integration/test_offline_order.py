@@ -1,6 +1,7 @@
 """From the centre's batch to a station without a network and back, by the
 commands that docs/line.md has, and no others."""
 import base64
+import hashlib
 import json
 import os
 import re
@@ -127,6 +128,7 @@ class Line:
         out = self.w.dir / f"{batch}-{station.name}.json"
         p = self.w.cli("batch", "order", batch, "--station", station.name,
                        "--out", out, *more, check=check)
+        self.said = p.stdout
         return out if check else p
 
     def entries(self, kind):
@@ -160,6 +162,7 @@ def test_from_the_centre_to_the_station_and_back(centre, tmp_path):
         p = centre.order("far", s, check=False)
         assert p.returncode != 0 and "wants a line CA" in p.stderr
         order = centre.order("far", s, "--line-ca", file)
+        assert hashlib.sha256(order.read_bytes()).hexdigest() in centre.said
         # the ledger had the CA and whose it is before the order left
         (made,) = [e for e in centre.entries("issuer.made")
                    if e["issuer"] == name]

@@ -527,9 +527,9 @@ class World:
             time.monotonic() - self.local.asked_at > KEPT_S or \
             bool(selected(conn.sock))
 
-    def cli(self, *argv, check=True, timeout=120):
+    def cli(self, *argv, check=True, timeout=120, **how):
         return run(MINT, "--context", self.context, *argv, check=check,
-                   timeout=timeout)
+                   timeout=timeout, **how)
 
     def entries(self, kind):
         """All of that type, by pages: one that took too long ends early."""

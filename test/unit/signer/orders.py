@@ -41,8 +41,8 @@ KEYS = ["centre", "station", "number", "previous", "made_at", "batch",
         "product", "state", "marker", "mode", "share", "scrap", "not_before",
         "until", "unsynced_s", "level", "take", "on_conflict", "key_origin",
         "serials", "serials_sha256", "serials_count", "scan", "recipe",
-        "config_version", "config_sha256", "fields_sha256", "ca_chain",
-        "ca_key", "ca_name", "ca_url", "badge_salt", "profiles", "people"]
+        "lock", "config_version", "config_sha256", "fields_sha256",
+        "ca_chain", "ca_key", "ca_name", "ca_url", "badge_salt", "profiles", "people"]
 
 
 def fields(line, profile, **changed):

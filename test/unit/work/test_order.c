@@ -145,6 +145,43 @@ replace_in_production(struct mm_work_order *o)
 	o->on_conflict = MM_WORK_REPLACE;
 }
 static void
+locked_at_times(struct mm_work_order *o)
+{
+	strcpy(o->lock, "sometimes");
+}
+
+/* A test order never locks; a production order does, but it says otherwise. */
+static void
+who_locks(void **state)
+{
+	static const struct {
+		int marker;
+		const char *lock;
+		bool want;
+	} rows[] = {
+		{ MM_WORK_PRODUCTION, "", true },
+		{ MM_WORK_PRODUCTION, MM_WORK_LOCK_NEVER, false },
+		{ MM_WORK_TEST, "", false },
+		{ MM_WORK_TEST, MM_WORK_LOCK_NEVER, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_work_order o = test_order(), *got = NULL;
+		struct mm_buf b;
+
+		o.marker = rows[i].marker;
+		strcpy(o.lock, rows[i].lock);
+		b = encoded(&o);
+		assert_int_equal(mm_work_order_parse(mm_buf_view(&b), &got,
+		    NULL), MM_OK);
+		assert_int_equal(mm_work_order_locks(got), rows[i].want);
+		mm_work_order_free(&got);
+		mm_buf_done(&b);
+	}
+}
+
+static void
 paused_without_key(struct mm_work_order *o)
 {
 	o->state = MM_WORK_PAUSED;
@@ -245,6 +282,7 @@ static const struct {
 	{ "ends before it begins", ends_before },
 	{ "scrap over share", scrap_over_share }, { "too many", too_many },
 	{ "replace in production", replace_in_production },
+	{ "locked at times", locked_at_times },
 	{ "offline without a key", offline_without_key },
 	{ "paused without a key", paused_without_key },
 	{ "closed with a key and no CA", closed_with_key_alone },
@@ -496,6 +534,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_text_is_as_documented),
+		cmocka_unit_test(who_locks),
 		cmocka_unit_test(what_is_encoded_parses),
 		cmocka_unit_test(the_largest_parses),
 		cmocka_unit_test(contradictions_are_refused),
