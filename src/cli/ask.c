@@ -1,6 +1,7 @@
 #include "cli/ask.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -38,13 +39,32 @@ mm_ask(struct mm_cli *cli, const struct mm_args *a, const char *opt,
 	return MM_OK;
 }
 
-static enum mm_err
-from_terminal(bool new_one, struct mm_secret **out, struct mm_why *why)
+/* The file is there, and nobody may be behind it. */
+static bool
+has_tty(void)
 {
+	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return fd >= 0;
+}
+
+static enum mm_err
+from_terminal(const char *of, bool new_one, struct mm_secret **out,
+    struct mm_why *why)
+{
+	char prompt[64];
+
 	MM_OWN(mm_secret_free) struct mm_secret *one = NULL;
 	MM_OWN(mm_secret_free) struct mm_secret *two = NULL;
 
-	MM_TRY(mm_secret_from_tty("Passphrase of the CA's keys: ", &one, why));
+	if (!has_tty())
+		return MM_FAIL(why, MM_EINPUT, "the passphrase of %s is "
+		    "missing, and there is no terminal to ask on: give "
+		    "--passphrase-file FILE or --passphrase-fd N", of);
+	snprintf(prompt, sizeof(prompt), "Passphrase of %s: ", of);
+	MM_TRY(mm_secret_from_tty(prompt, &one, why));
 	if (new_one) {
 		MM_TRY(mm_secret_from_tty("The same again: ", &two, why));
 		if (!mm_bytes_eq_ct(mm_secret_view(one), mm_secret_view(two)))
@@ -57,8 +77,8 @@ from_terminal(bool new_one, struct mm_secret **out, struct mm_why *why)
 
 /* Where it comes from. */
 static enum mm_err
-passphrase(const struct mm_args *a, bool new_one, struct mm_secret **out,
-    struct mm_why *why)
+passphrase(const struct mm_args *a, const char *of, bool new_one,
+    struct mm_secret **out, struct mm_why *why)
 {
 	long fd;
 
@@ -70,17 +90,17 @@ passphrase(const struct mm_args *a, bool new_one, struct mm_secret **out,
 	if (mm_arg(a, "passphrase-file") != NULL)
 		return mm_secret_from_file(mm_arg(a, "passphrase-file"), out,
 		    why);
-	return from_terminal(new_one, out, why);
+	return from_terminal(of, new_one, out, why);
 }
 
 /* see ask.h */
 enum mm_err
-mm_ask_passphrase(const struct mm_args *a, bool new_one,
+mm_ask_passphrase(const struct mm_args *a, const char *of, bool new_one,
     struct mm_secret **out, struct mm_why *why)
 {
 	MM_OWN(mm_secret_free) struct mm_secret *pass = NULL;
 
-	MM_TRY(passphrase(a, new_one, &pass, why));
+	MM_TRY(passphrase(a, of, new_one, &pass, why));
 	if (new_one && pass->n < PASSPHRASE_MIN)
 		return MM_FAIL(why, MM_EINPUT, "the passphrase has %zu "
 		    "characters, at least %d are wanted", pass->n,

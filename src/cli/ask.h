@@ -11,9 +11,11 @@
 MM_MUST enum mm_err mm_ask(struct mm_cli *cli, const struct mm_args *a,
     const char *opt, const char *question, const char *preset, char *out,
     size_t outn, struct mm_why *why);
-/* --passphrase-fd, --passphrase-file or the terminal (twice when new). */
-MM_MUST enum mm_err mm_ask_passphrase(const struct mm_args *a, bool new_one,
-    struct mm_secret **out, struct mm_why *why);
+/* --passphrase-fd, --passphrase-file or the terminal (twice when new); of:
+ * what it opens.  MM_EINPUT: none of them is there. */
+#define MM_OF_KEYS "the CA's keys"
+MM_MUST enum mm_err mm_ask_passphrase(const struct mm_args *a,
+    const char *of, bool new_one, struct mm_secret **out, struct mm_why *why);
 
 /*
  * Runs a program of ours; the passphrase through a pipe (--passphrase-fd 3),

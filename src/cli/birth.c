@@ -1,5 +1,6 @@
 #include "line/birth.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -233,12 +234,17 @@ make(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 /* ---- checking ---- */
 
 static void
-show(const struct mm_cli *cli, const struct mm_birth *b, bool rooted)
+show(const struct mm_cli *cli, const struct mm_birth *b,
+    const struct mm_note_key *key, bool rooted)
 {
+	char id[9];
+
+	snprintf(id, sizeof(id), "%08" PRIx32, key->id);
 	if (cli->json) {
-		json_t *o = json_pack("{s:b,s:s,s:s,s:b}", "verified", 1,
-		    "device", b->value[MM_B_device], "serial",
-		    b->value[MM_B_serial], "root_given", rooted);
+		json_t *o = json_pack("{s:b,s:s,s:s,s:s,s:s,s:b}", "verified",
+		    1, "device", b->value[MM_B_device], "serial",
+		    b->value[MM_B_serial], "signed_by", key->name, "key",
+		    id, "root_given", rooted);
 
 		mm_json_print(o);
 		json_decref(o);
@@ -249,6 +255,7 @@ show(const struct mm_cli *cli, const struct mm_birth *b, bool rooted)
 	    b->value[MM_B_device], b->confirmation.n > 0
 	    ? " and that the device proved it" : "", rooted
 	    ? "a root that you gave" : "the chain that lies beside it");
+	printf("signed by: ledger key %s (%s)\n", key->name, id);
 	if (!rooted && !cli->quiet)
 		fputs("mintmark: note: without --root the record's own chain "
 		      "is taken: it proves less\n", stderr);
@@ -313,7 +320,7 @@ check(struct mm_cli *cli, const struct mm_args *a, struct mm_why *why)
 	MM_TRY(check_configuration(cli, a, b, why));
 	if (mm_flag(a, "html") || mm_arg(a, "out") != NULL)
 		return put_record(cli, a, b, why);
-	show(cli, b, mm_arg(a, "root") != NULL);
+	show(cli, b, &key, mm_arg(a, "root") != NULL);
 	if (!cli->json && mm_arg(a, "configuration") != NULL)
 		puts("verified: the initial configuration is the one that it "
 		     "was given.");

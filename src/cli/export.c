@@ -148,7 +148,7 @@ extras(const struct mm_args *a, struct export *x, struct mm_why *why)
 	    mm_arg(a, "passphrase-file") == NULL &&
 	    mm_arg(a, "passphrase-fd") == NULL)
 		return MM_OK;
-	MM_TRY(mm_ask_passphrase(a, true, &x->pass, why));
+	MM_TRY(mm_ask_passphrase(a, "the file", true, &x->pass, why));
 	x->in.passphrase = mm_secret_view(x->pass);
 	return MM_OK;
 }

@@ -254,7 +254,7 @@ carry_out(struct mm_cli *cli, const struct mm_args *a, struct mm_plan *p,
 	enum mm_err rc;
 
 	MM_TRY(mm_plan_check(cli, p, why));
-	MM_TRY(mm_ask_passphrase(a, true, &pass, why));
+	MM_TRY(mm_ask_passphrase(a, MM_OF_KEYS, true, &pass, why));
 	MM_TRY(confirm(cli, a, p, why));
 	MM_TRY(claim(p, why));
 	rc = make(cli, p, pass, why);
@@ -282,7 +282,7 @@ dry_run(struct mm_cli *cli, const struct mm_args *a, const struct mm_plan *p,
 	if (mm_arg(a, "passphrase-file") == NULL &&
 	    mm_arg(a, "passphrase-fd") == NULL)
 		return MM_OK;
-	return mm_ask_passphrase(a, true, &pass, why);
+	return mm_ask_passphrase(a, MM_OF_KEYS, true, &pass, why);
 }
 
 enum mm_err

@@ -139,7 +139,7 @@ mm_offline_run(const struct mm_args *a, const char *verb, const char *config,
 
 	MM_TRY(mm_find_program("mintmark-signer", program, why));
 	MM_TRY(mm_find_program("mintmark-keeper", keeper, why));
-	MM_TRY(mm_ask_passphrase(a, false, &pass, why));
+	MM_TRY(mm_ask_passphrase(a, MM_OF_KEYS, false, &pass, why));
 	argv[n++] = keeper; /* of keys in tokens; becomes the signer */
 	argv[n++] = program;
 	argv[n++] = verb;

@@ -43,9 +43,9 @@ class Device:
         self.leaf = run("openssl", "x509", "-in", self.pem, "-outform",
                         "PEM").stdout
 
-    def export(self, form, out, *more, check=True):
+    def export(self, form, out, *more, check=True, **how):
         return self.world.cli("cert", "export", self.serial, "--format", form,
-                              "--out", out, *more, check=check)
+                              "--out", out, *more, check=check, **how)
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +247,16 @@ def test_a_devices_own_key_stays(device, tmp_path, passphrase):
     assert {f.name for f in tmp_path.iterdir()} == {"pass"}
 
 
+def test_pkcs12_says_whose_passphrase_is_missing(keyed, tmp_path):
+    """A job without a terminal, as cron has none."""
+    p = keyed.export("pkcs12", tmp_path, "--key", keyed.key, check=False,
+                     start_new_session=True)
+    assert p.returncode == 2, p
+    assert "the passphrase of the file is missing" in p.stderr, p
+    assert "--passphrase-file" in p.stderr and "internal" not in p.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_written_over(device, tmp_path):
     (tmp_path / "OUT-1-ca1.der").write_text("mine")
     p = device.export("der", tmp_path, check=False)
@@ -402,7 +412,8 @@ def test_a_birth_record_verifies_offline(world, born):
     assert p.returncode == 0, p
     assert json.loads(p.stdout) == {
         "verified": True, "device": "BR-1", "serial": born.serial,
-        "root_given": True}
+        "signed_by": born.ledger.read_text().split("+")[0],
+        "key": born.ledger.read_text().split("+")[1], "root_given": True}
 
 
 def test_it_says_what_openssl_says(born):
