@@ -7,11 +7,14 @@
 /*
  * The devices of a batch's serial numbers.  A run may have millions of which
  * few are there: so the devices between its ends are walked, of each length
- * its own, and looked at whether they are of it.  A list is no more than a
- * paper has room for, and each of its names is given as it is.
+ * its own, and looked at whether they are of it.  Between R-1 and R-9 stands
+ * R-1000 with all its neighbours: each page begins at the next serial number.
+ * A list is no more than a paper has room for, and each of its names is given
+ * as it is.
  *
- * A place is "#" index "/" name: of the first serial of that length, and the
- * device that was looked at last; of a list, of the next name.
+ * A place is "#" index "/" name: of a serial that is wanted or an earlier one
+ * of its length, and the device that was looked at last, or none; of a list,
+ * of the next name.
  */
 
 struct look {
@@ -108,6 +111,26 @@ before(const char *low, char after[MM_AUTHORITY_TEXT])
 	after[n + 1] = '\0';
 }
 
+/* The first of the run, of that length, that stands behind the device that was
+ * looked at last; or what is behind the length. */
+static uint64_t
+next_of(const struct look *l)
+{
+	uint64_t low = l->from, high = l->behind;
+	char name[MM_DEVICE_ID_MAX + 1];
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		mm_serials_at(&l->roll->run, middle, name);
+		if (strcasecmp(name, l->last) > 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
 static enum mm_err
 walk_run(struct mm_store_reader *r, struct look *l, uint64_t from,
     unsigned most, char place[MM_ROLL_PLACE], struct mm_why *why)
@@ -127,10 +150,10 @@ walk_run(struct mm_store_reader *r, struct look *l, uint64_t from,
 	if (l->last[0] != '\0')
 		strcpy(page.after, l->last);
 	MM_TRY(mm_list_devices(r, &page, see, l, why));
-	place[0] = '\0';
 	if (l->rows == most && !l->past)
-		put_place(place, from, l->last);
-	else if (l->behind < mm_roll_count(l->roll))
+		l->behind = next_of(l);
+	place[0] = '\0';
+	if (l->behind < mm_roll_count(l->roll))
 		put_place(place, l->behind, "");
 	return MM_OK;
 }
