@@ -48,8 +48,10 @@ take_run(struct mm_crew *c, const char *run)
 static void
 take_recipe(struct mm_crew *c, const char *name)
 {
-	snprintf(c->recipe, sizeof(c->recipe), "%s", name == NULL ? "" :
-	    mm_name_valid(name) ? name : "?");
+	bool none = name == NULL || name[0] == '\0';
+
+	snprintf(c->recipe, sizeof(c->recipe), "%s", none ? ""
+	    : mm_name_valid(name) ? name : "?");
 }
 
 /* A centre of before says nothing of them. */
@@ -111,7 +113,13 @@ recall(struct mm_crew *c, struct mm_why *why)
 	MM_TRY(path_of(c, path, why));
 	MM_TRY(mm_file_read(path, &b, why));
 	kept = json_loadb((const char *)b.p, b.n, 0, NULL);
-	return take_people(c, kept, why);
+	MM_TRY(take_people(c, kept, why));
+	if (json_object_get(kept, "recipe") != NULL)
+		return MM_OK;
+	/* of a centre, or by a station, that knew no recipes: asked anew */
+	c->n = c->runs = 0;
+	c->blind = false;
+	return MM_ENOTFOUND;
 }
 
 static enum mm_err

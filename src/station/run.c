@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "base/time.h"
 #include "station/mes.h"
@@ -333,6 +334,21 @@ open_all(
 	return mm_web_open(&r->shift, &r->web, why);
 }
 
+/* Before the first unit stops by it. */
+static void
+warn_of_recipes(const struct mm_line *l)
+{
+	for (int offline = 0; offline < 2; offline++) {
+		const char *name = mm_crew_recipe(l->crew, offline != 0);
+
+		if (name[0] != '\0' && mm_station_recipe(l->conf, name) == NULL)
+			MM_LOG(MM_LOG_WARN, "recipe.missing",
+			    MM_S("recipe", name), MM_S("why",
+			    "the batch names it, and station.conf has no such "
+			    "recipe: none of its units is made"));
+	}
+}
+
 /* see run.h */
 int
 mm_run_line(const struct mm_station_conf *conf, const struct mm_station_args *a,
@@ -345,6 +361,7 @@ mm_run_line(const struct mm_station_conf *conf, const struct mm_station_args *a,
 	r.args = a;
 	*err = open_all(&r, conf, why);
 	if (*err == MM_OK) {
+		warn_of_recipes(&r.shift.line);
 		loop(&r);
 		mm_tty_close(&r.tty);
 		mm_line_tell_rest(&r.shift.line, TELL_MS);

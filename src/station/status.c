@@ -66,7 +66,25 @@ struct order {
 	struct mm_duty_status_rep s;
 	struct mm_unsynced u;
 	struct mm_why why; /* why it was not asked */
+	char no_recipe[MM_NAME_MAX + 1]; /* that it names, and is not here */
 };
+
+struct named {
+	const struct mm_station_conf *conf;
+	struct order *o;
+};
+
+static enum mm_err
+note_recipe(void *ctx, const struct mm_work_order *o, struct mm_why *why)
+{
+	struct named *n = ctx;
+
+	(void)why;
+	if (o->recipe[0] != '\0' &&
+	    mm_station_recipe(n->conf, o->recipe) == NULL)
+		strcpy(n->o->no_recipe, o->recipe);
+	return MM_OK;
+}
 
 /* The signer has one station program at a time: while that runs, it is the one
  * that shows this. */
@@ -81,6 +99,8 @@ look_at_order(const struct mm_station_conf *conf, struct order *o)
 	    mm_order_pick(conf, batch, NULL) != MM_OK)
 		return;
 	o->there = true;
+	(void)!mm_order_look(conf, batch, note_recipe,
+	    &(struct named){ conf, o }, NULL); /* damaged: the signer's why */
 	rc = mm_own_open(conf, 0, &own, &o->why);
 	if (rc == MM_OK)
 		rc = mm_own_status(own, &o->s, &o->why);
@@ -135,6 +155,8 @@ put_order_json(struct mm_json *j, const struct order *o)
 		return;
 	}
 	mm_json_open_key(j, "order", '{');
+	if (o->no_recipe[0] != '\0')
+		mm_json_str(j, "no_recipe", o->no_recipe);
 	if (o->asked) {
 		mm_json_str(j, "batch", o->s.batch);
 		mm_json_int(j, "number", (int64_t)o->s.number);
@@ -157,6 +179,10 @@ put_order(struct mm_buf *out, const struct order *o)
 {
 	if (o->there && !o->asked)
 		mm_buf_printf(out, "order        %s\n", o->why.text);
+	if (o->no_recipe[0] != '\0')
+		mm_buf_printf(out, "no recipe    the order names %s: add "
+		    "recipe \"%s\" {} to station.conf, or no unit is made\n",
+		    o->no_recipe, o->no_recipe);
 	if (!o->there || !o->asked)
 		return;
 	mm_buf_printf(out, "order        %s, number %" PRIu64 "\n", o->s.batch,

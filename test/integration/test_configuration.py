@@ -180,9 +180,24 @@ def test_the_batch_names_a_recipe(world, line):
     code, a = s.provision(s.serials[0])
     assert (code, a["reason"]) == (1, "no-recipe"), a
     assert not s.certificates(s.serials[0])
+    # a file of before there were recipes: the centre is asked anew
+    kept = s.dir / f"state/people-{s.batch}"
+    told = json.loads(kept.read_text())
+    assert told.pop("recipe") == "plain"
+    kept.write_text(json.dumps(told))
+    code, a = s.provision(s.serials[0])
+    assert (code, a["reason"]) == (1, "no-recipe"), a
+    assert json.loads(kept.read_text())["recipe"] == "plain"
+    # run says so before the first unit
+    p = s.begin("run", "--once")
+    _, log = p.communicate(timeout=60)
+    assert "recipe.missing recipe=plain" in log, log
     with open(s.conf, "a") as f:
         f.write('recipe "plain" {\n}\n')
     s.passes(s.serials[0])
+    # that there is none is said, too
+    assert world.rest("GET", f"/batches/{line(n=1).batch}/people").json[
+        "recipe"] == ""
 
 
 def test_who_has_the_salt_can_tell(world, line):

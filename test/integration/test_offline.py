@@ -264,6 +264,10 @@ def test_the_order_names_a_recipe(centre, tmp_path):
     for conf in (other, other + 'recipe "esp" {\n}\n'):
         assert told(conf) == (1, "no-recipe")
         assert s.counted() == 0
+    s.conf.write_text(other)
+    order = json.loads(run(*s.argv("status", "--json")).stdout)["order"]
+    assert order["no_recipe"] == "esp", order
+    assert 'recipe "esp" {}' in run(*s.argv("status")).stdout
     s.conf.write_text(other + f'recipe "esp" {{\n\t{program}\n}}\n')
     (board / "tool").write_text('{"result":"done","tool":"t"}')
     p = run(*s.argv("selftest", "--json"))
@@ -272,6 +276,8 @@ def test_the_order_names_a_recipe(centre, tmp_path):
     assert asked["recipe"] == "esp"
     s.passes("SN-01")
     assert s.counted() == 1
+    order = json.loads(run(*s.argv("status", "--json")).stdout)["order"]
+    assert "no_recipe" not in order, order
     # an order that names none has no program for this fixture
     s.takes(share=2, number=3)
     code, a = s.provision("SN-02")

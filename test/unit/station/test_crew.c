@@ -41,7 +41,7 @@ keep_people_of(const char *serials)
 	char text[1024], hex[65];
 	size_t n = (size_t)sprintf(text,
 	    "{\"batch\":\"b7\",\"badge_salt\":\"01020300000000000000000000000"
-	    "000\",%s\"people\":[", serials);
+	    "000\",\"recipe\":\"\",%s\"people\":[", serials);
 
 	for (size_t i = 0; i < PEOPLE; i++) {
 		uint8_t hash[32];
@@ -158,7 +158,7 @@ nobody_is_asked_for(void **state)
 	struct mm_crew *c;
 
 	(void)state;
-	keep("{\"batch\":\"b7\",\"people\":[]}");
+	keep("{\"batch\":\"b7\",\"people\":[],\"recipe\":\"\"}");
 	c = fresh();
 	assert_false(mm_crew_asks(c));
 	assert_int_equal(mm_crew_unknown(c), MM_UR_NONE);
@@ -166,6 +166,37 @@ nobody_is_asked_for(void **state)
 	    id, NULL), MM_EPOLICY);
 	mm_crew_close(&c);
 	assert_false(mm_crew_asks(NULL));
+}
+
+/* A file of before there were recipes says nothing of them; it must not count
+ * as the word that the batch has none. */
+static void
+recipes_are_known(void **state)
+{
+	static const struct {
+		const char *what, *file, *recipe;
+		enum mm_unit_reason unknown;
+	} rows[] = {
+		{ "of before", "{\"people\":[]}", "", MM_UR_AWAY },
+		{ "none", "{\"people\":[],\"recipe\":\"\"}", "",
+		    MM_UR_NONE },
+		{ "one", "{\"people\":[],\"recipe\":\"esp\"}", "esp",
+		    MM_UR_NONE },
+		{ "no name", "{\"people\":[],\"recipe\":\"../x\"}", "?",
+		    MM_UR_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mm_crew *c;
+
+		keep(rows[i].file);
+		c = fresh();
+		if (mm_crew_unknown(c) != rows[i].unknown ||
+		    strcmp(mm_crew_recipe(c, false), rows[i].recipe) != 0)
+			fail_msg("%s", rows[i].what);
+		mm_crew_close(&c);
+	}
 }
 
 /* Not having heard is no answer. */
@@ -351,6 +382,7 @@ main(void)
 		cmocka_unit_test(badges_in_and_out),
 		cmocka_unit_test(whose_it_is),
 		cmocka_unit_test(nobody_is_asked_for),
+		cmocka_unit_test(recipes_are_known),
 		cmocka_unit_test(nobody_has_said),
 		cmocka_unit_test(one_decision),
 		cmocka_unit_test(doors_are_apart),
