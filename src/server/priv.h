@@ -387,7 +387,8 @@ struct mm_call {
 	char if_none_match[66];
 	char approval[34];      /* as many: Mintmark-Approval */
 	struct mm_bytes certificate;   /* an operator's */
-	struct mm_authority authority; /* est.c: the device that asks */
+	bool device; /* est.c: ... asks, and that is: */
+	struct mm_authority authority;
 	struct mm_job *job;     /* done: the call runs again, to answer */
 	struct mm_answer_hold hold;    /* rest.c: of its Idempotency-Key */
 	bool waited;            /* cover.c: once */

@@ -9,6 +9,7 @@
 #include "core/group.h"
 #include "server/attempts.h"
 #include "server/bootstrap.h"
+#include "server/calls.h"
 #include "server/ends.h"
 #include "server/metrics.h"
 
@@ -18,8 +19,6 @@
  * queue is bounded: above it a request is told to come again.
  */
 enum {
-	QUEUE_MAX = 512,
-	QUEUE_BYTES = 64 << 20, /* of the calls' bodies */
 	TLS_EVERY_MS = 10000,
 	IDLE_S = 3,
 	LATE_MS = 10000, /* what has waited so long is told to come again */
@@ -31,9 +30,7 @@ struct mm_work {
 	struct mm_server *s;
 	pthread_mutex_t lock;
 	pthread_cond_t more, due; /* calls; housekeeping */
-	struct mm_call *first, **last;
-	unsigned n;
-	size_t bytes;
+	struct mm_calls calls;
 	bool closed;
 	bool tick, reload; /* wanted */
 	int64_t tls_at;    /* the housekeeper's own */
@@ -129,15 +126,9 @@ post(struct mm_work *w, struct mm_call *c, bool again)
 	enum mm_err rc = MM_EAGAIN;
 
 	pthread_mutex_lock(&w->lock);
-	if (!w->closed && (again || (w->n < QUEUE_MAX &&
-	    w->bytes + c->data.cap <= QUEUE_BYTES))) {
-		w->bytes += c->data.cap;
+	if (!w->closed && mm_calls_put(&w->calls, c, again)) {
 		c->posted_at = mm_mono_ms();
 		c->again = again;
-		c->next = NULL;
-		*w->last = c;
-		w->last = &c->next;
-		w->n++;
 		rc = MM_OK;
 		pthread_cond_signal(&w->more);
 	}
@@ -175,6 +166,7 @@ mm_work_hand(struct mm_server *s, const struct mm_http_req *req,
 
 	if (c != NULL) {
 		c->run = run;
+		c->device = a != NULL;
 		if (a != NULL)
 			c->authority = *a;
 		if (mm_work_post(s->work, c) == MM_OK)
@@ -288,14 +280,14 @@ wait_for_call(struct mm_work *w, struct mm_desk *desk)
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += IDLE_S;
-	while (w->first == NULL && !w->closed && rc == 0)
+	while (w->calls.first == NULL && !w->closed && rc == 0)
 		rc = pthread_cond_timedwait(&w->more, &w->lock, &until);
 	if (rc != 0) {
 		pthread_mutex_unlock(&w->lock);
 		mm_desk_idle(desk);
 		pthread_mutex_lock(&w->lock);
 	}
-	while (w->first == NULL && !w->closed)
+	while (w->calls.first == NULL && !w->closed)
 		pthread_cond_wait(&w->more, &w->lock);
 }
 
@@ -306,14 +298,7 @@ take(struct mm_work *w, struct mm_desk *desk)
 
 	pthread_mutex_lock(&w->lock);
 	wait_for_call(w, desk);
-	c = w->first;
-	if (c != NULL) {
-		w->first = c->next;
-		w->n--;
-		w->bytes -= c->data.cap;
-		if (w->first == NULL)
-			w->last = &w->first;
-	}
+	c = mm_calls_take(&w->calls);
 	pthread_mutex_unlock(&w->lock);
 	return c;
 }
@@ -393,7 +378,7 @@ mm_work_depth(struct mm_work *w)
 	unsigned n;
 
 	pthread_mutex_lock(&w->lock);
-	n = w->n;
+	n = w->calls.n;
 	pthread_mutex_unlock(&w->lock);
 	return n;
 }
@@ -430,7 +415,7 @@ mm_work_open(struct mm_server *s, struct mm_work **out, struct mm_why *why)
 	if (w == NULL)
 		return MM_FAIL(why, MM_ENOMEM, "out of memory");
 	w->s = s;
-	w->last = &w->first;
+	mm_calls_init(&w->calls);
 	w->tls_at = mm_mono_ms() + TLS_EVERY_MS;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->more, NULL);
@@ -467,15 +452,13 @@ void
 mm_work_close(struct mm_work **owner)
 {
 	struct mm_work *w = *owner;
+	struct mm_call *c;
 
 	if (w == NULL)
 		return;
 	mm_work_stop(w);
-	while (w->first != NULL) {
-		struct mm_call *c = w->first;
-		w->first = c->next;
+	while ((c = mm_calls_take(&w->calls)) != NULL)
 		mm_call_free(&c);
-	}
 	pthread_cond_destroy(&w->more);
 	pthread_cond_destroy(&w->due);
 	pthread_mutex_destroy(&w->lock);
