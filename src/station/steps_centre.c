@@ -247,7 +247,17 @@ mm_step_issue(
 	return post(l, p, "/enrol", &body, reason);
 }
 
-/* Certificates of a PEM text, in DER, one after another. */
+static bool
+is_root(const struct mm_buf *der)
+{
+	struct mm_cert c;
+
+	return mm_cert_walk(mm_buf_view(der), &c, NULL) == MM_OK &&
+	    mm_bytes_eq(c.issuer, c.subject);
+}
+
+/* Certificates of a PEM text, in DER, one after another.  A record's chain goes
+ * up to the root, which a board is not given. */
 static bool
 take_pem(const char *pem, struct mm_buf *out, size_t most)
 {
@@ -258,7 +268,7 @@ take_pem(const char *pem, struct mm_buf *out, size_t most)
 	mm_buf_reset(out);
 	for (size_t n = 0; n < most && rc == MM_OK; n++) {
 		rc = mm_pem_next(&rest, "CERTIFICATE", &one, NULL);
-		if (rc == MM_OK)
+		if (rc == MM_OK && !is_root(&one))
 			mm_buf_bytes(out, mm_buf_view(&one));
 	}
 	mm_buf_done(&one);
