@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/checks.h"
 #include "core/upstream_priv.h"
 
 /*
@@ -226,25 +227,34 @@ read_newest(struct reading *g)
 
 /*
  * A renewal's certificate names the one before it, so a device's renewals are
- * counted along these, and only where the first of them is young: what is
- * renewed when it is time reads nothing.  Short lives are renewed more often:
- * for them the time is that of so many thirds of one.
+ * counted along these, and only where the first of them is young.  Who comes
+ * when it is time is never one too many, and reads nothing: half of
+ * renew_percent is before any place of its (window.h).  Short lives are renewed
+ * more often: for them the day is that of so many such halves.
  */
 enum { RENEWALS_MOST = 24, DAY_MS = 86400000 };
+
+static int64_t
+half_ms(const struct mm_facts *f)
+{
+	const struct mm_profile *p = mm_check_profile_of(f, &f->cert);
+	int64_t life_ms = f->cert.not_after_s * 1000 - f->cert.issued_at;
+
+	return life_ms / 200 * (p != NULL ? p->renew_percent : 66);
+}
 
 static enum mm_err
 read_pace(struct reading *g)
 {
 	struct mm_facts *f = g->f;
 	struct mm_cert_row row = f->cert;
-	int64_t life_ms = row.not_after_s * 1000 - row.issued_at;
-	int64_t span_ms = life_ms < DAY_MS / RENEWALS_MOST * 3 ?
-	    life_ms / 3 * RENEWALS_MOST : DAY_MS;
+	int64_t half = half_ms(f), day = half < DAY_MS / RENEWALS_MOST ?
+	    half * RENEWALS_MOST : DAY_MS;
 	unsigned n = 0;
-	bool has = true;
+	bool has = row.issued_at > f->now_ms - half;
 
 	while (has && n < RENEWALS_MOST && !mm_zero(row.predecessor, 16) &&
-	    row.issued_at > f->now_ms - span_ms) {
+	    row.issued_at > f->now_ms - day) {
 		n++;
 		MM_TRY(maybe(mm_get_cert(g->r, row.predecessor, &row, NULL),
 		    &has));

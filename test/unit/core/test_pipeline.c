@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "rig.h"
 
@@ -236,7 +237,22 @@ too_many(void **state)
 	mm_job_free(&a);
 }
 
-/* One after the other, each by the one before, and then no more today. */
+/* The newest certificate is of an hour, and that of 21 of its minutes ago. */
+static void
+is_due(struct rig *r)
+{
+	static const char sql[] =
+	    "UPDATE cert SET issued_at = issued_at - 1260000,"
+	    " not_after_s = issued_at / 1000 + 2340"
+	    " WHERE id = (SELECT max(id) FROM cert); COMMIT; BEGIN";
+	struct sqlite3 *db = rig_lock_store(r);
+
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	rig_unlock_store(db);
+}
+
+/* One after the other, each by the one before, and then no more today, but
+ * when it is time. */
 static void
 renews_no_end(void **state)
 {
@@ -263,6 +279,10 @@ renews_no_end(void **state)
 	assert_int_equal(a->result, MM_ERATE);
 	assert_true(a->retry_after_s > 0);
 	assert_int_equal(reason_of(a), MM_R_TOO_MANY);
+	is_due(r);
+	a = by_cert(r, MM_JOB_REENROL, key, c, "");
+	assert_int_equal(a->result, MM_OK);
+	mm_job_free(&a);
 	mm_pkey_free(&key);
 	mm_pkey_free(&next);
 	mm_job_free(&c);
