@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/own.h"
 #include "base/time.h"
@@ -35,6 +36,10 @@ struct unit {
 	bool other; /* another station's, that has a certificate, ... */
 	bool noted; /* ... which is told of just now */
 	bool gives; /* scrapped just now, with a certificate */
+};
+struct certified {
+	const char *device;
+	bool yes;
 };
 struct told { /* a request */
 	const struct mm_production *b;
@@ -93,10 +98,38 @@ clear(struct unit *u, const struct mm_made *have)
 		memcpy(m->spki, have->spki, 32);
 }
 
+static enum mm_err
+see_cert(void *ctx, const void *row, const char *next, struct mm_why *why)
+{
+	struct certified *c = ctx;
+
+	(void)next;
+	(void)why;
+	c->yes = c->yes || strcasecmp(((const struct mm_cert_row *)row)->device,
+	    c->device) == 0;
+	return MM_OK;
+}
+
+/* Whether its key was ever certified for it: a report names one that was not,
+ * perhaps. */
+static enum mm_err
+is_certified(struct mm_rest *r, const struct mm_made *m, bool *yes,
+    struct mm_why *why)
+{
+	struct mm_list l = { .most = CERTS_MOST, .state = -1,
+		.spki_sha256 = m->spki };
+	struct certified c = { m->serial, false };
+
+	if (!is_zero(m->spki))
+		MM_TRY(mm_list_certs(r->reader, &l, see_cert, &c, why));
+	*yes = c.yes;
+	return MM_OK;
+}
+
 /* Newer news of the same board replaces older; anything else is for a person
  * to look at. */
 static void
-merge(struct unit *u, const struct mm_made *have)
+merge(struct unit *u, const struct mm_made *have, bool certified)
 {
 	struct mm_made *m = &u->made;
 	bool other_key = !is_zero(m->spki) && !is_zero(have->spki) &&
@@ -107,8 +140,7 @@ merge(struct unit *u, const struct mm_made *have)
 		u->same = true;
 		m->result = MM_UNIT_QUARANTINED;
 		memcpy(m->other, have->other, sizeof(m->other));
-	} else if (strcmp(m->station, have->station) != 0 &&
-	    !is_zero(have->spki)) {
+	} else if (strcmp(m->station, have->station) != 0 && certified) {
 		note_other(u, have);
 	} else if (strcmp(m->station, have->station) != 0 || other_key) {
 		m->result = MM_UNIT_QUARANTINED;
@@ -123,8 +155,7 @@ merge(struct unit *u, const struct mm_made *have)
 			      have->result != MM_UNIT_ISSUED &&
 			      have->at >= m->at);
 	}
-	u->gives =
-	    !u->same && m->result == MM_UNIT_SCRAPPED && !is_zero(have->spki);
+	u->gives = !u->same && m->result == MM_UNIT_SCRAPPED && certified;
 }
 
 static enum mm_err
@@ -133,16 +164,23 @@ look_up(
     struct mm_why *why)
 {
 	struct mm_made have;
+	bool certified = false;
 	enum mm_err rc =
 	    mm_made_get(r->reader, t->b->id, u->made.serial, &have, why);
 
-	if (rc == MM_OK && t->clear)
+	if (rc == MM_ENOTFOUND) {
+		u->same = t->clear;
+		return MM_OK;
+	}
+	MM_TRY(rc);
+	if (strcmp(u->made.station, have.station) != 0 ||
+	    u->made.result == MM_UNIT_SCRAPPED)
+		MM_TRY(is_certified(r, &have, &certified, why));
+	if (t->clear)
 		clear(u, &have);
-	else if (rc == MM_OK)
-		merge(u, &have);
 	else
-		u->same = rc == MM_ENOTFOUND && t->clear;
-	return rc == MM_ENOTFOUND ? MM_OK : rc;
+		merge(u, &have, certified);
+	return MM_OK;
 }
 
 /* One of the batch's, and where stations take the next serial number, of the
@@ -241,12 +279,6 @@ check_allowance(struct mm_rest *r, const struct mm_production *b,
 	    "scraps", b->id, station, (long long)s->scrap);
 }
 
-static bool
-is_the_lines(const struct mm_rest *r)
-{
-	return (r->login.roles & (MM_ROLE_ADMIN | MM_ROLE_OPERATOR)) == 0;
-}
-
 /*
  * A station scraps what it is making.  What has proved its identity may have
  * left the line, and so may all of a batch that is closed: that is an
@@ -259,7 +291,7 @@ may_scrap(struct mm_rest *r, const struct mm_production *b,
 {
 	struct scrap s = { .n = 0 };
 
-	if (!u->gives || !is_the_lines(r))
+	if (!u->gives || !mm_login_is_line(&r->login))
 		return MM_OK;
 	if (b->state == MM_WORK_CLOSED)
 		return MM_FAIL(why, MM_EPOLICY,
@@ -486,7 +518,7 @@ look_up_all(struct mm_rest *r, const struct told *t, struct unit *u, size_t n,
 		MM_TRY(may_scrap(r, t->b, &u[i], why));
 		gives += u[i].gives;
 	}
-	return gives == 0 || !is_the_lines(r) ? MM_OK :
+	return gives == 0 || !mm_login_is_line(&r->login) ? MM_OK :
 	    check_allowance(r, t->b, t->station, gives, why);
 }
 
@@ -529,7 +561,7 @@ static enum mm_err
 read_clear(struct mm_rest *r, struct told *t, struct mm_why *why)
 {
 	t->clear = json_is_true(json_object_get(r->in, "clear"));
-	return !t->clear || !is_the_lines(r) ? MM_OK : MM_FAIL(why,
+	return !t->clear || !mm_login_is_line(&r->login) ? MM_OK : MM_FAIL(why,
 	    MM_EPOLICY, "what was put aside, an operator clears");
 }
 

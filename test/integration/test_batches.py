@@ -32,7 +32,7 @@ class Factory:
     def __init__(self, world):
         self.w, self.n = world, 0
         world.product()
-        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(26)]
+        csrs = [world.key_and_csr(f"unit-{i}")[1] for i in range(28)]
         self.csr = [base64.b64encode(c.read_bytes()).decode() for c in csrs]
 
     def batch(self, quantity, want=201, **more):
@@ -1176,6 +1176,29 @@ def test_a_station_spoils_no_other_ones_units(factory):
     tell(factory, name, "own-2", [unit(p + "001", "failed")], key=thief,
          want=403)
     tell(factory, name, "own-2", [unit(p + "003", "failed")], key=thief)
+
+
+def test_a_key_that_was_never_certified_is_no_certificate(factory):
+    """A report names any: neither is the unit that station's by it, nor does
+    scrapping it give quota back."""
+    w = factory.w
+    own, thief = factory.station("key-1"), factory.station("key-2")
+    name = factory.batch(1, scrap=1)["id"]
+    p = f"P{factory.n}-"
+    made_up = {"spki_sha256": "ab" * 32}
+    for serial, what in (("002", "failed"), ("001", "failed"),
+                         ("001", "scrapped")):
+        tell(factory, name, "key-2", [unit(p + serial, what, **made_up)],
+             key=thief)
+    assert factory.enrol(p + "003", own, 26, batch=name,
+                         station="key-1").status == 200
+    refused(factory.enrol(p + "004", own, 27, batch=name, station="key-1"),
+            "quota-gone")
+    a = tell(factory, name, "key-1", [unit(p + "002", "failed", 1)], key=own)
+    assert a["quarantined"] == [{"serial": p + "002", "other": "key-2"}], a
+    assert a["disputed"] == [], a
+    assert not [e for e in factory.entries(name)
+                if e.get("reason") == "unit-of-another-station"]
 
 
 # ---- work orders ----
