@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/crc.h"
@@ -19,7 +20,7 @@
 #include "base/time.h"
 
 /* A journal that is longer was not kept as it should be. */
-enum { FILE_MAX = 256 << 20, RESERVE = 1 << 20 };
+enum { FILE_MAX = 256 << 20, RESERVE = 1 << 20, TRY_MS = 20, TRIES_MS = 200 };
 
 #define COL(key, type, f, must) \
 	MM_LINE_COLUMN(key, MM_LINE_##type, struct mm_row, f, must)
@@ -258,7 +259,7 @@ is_at(int fd, const char *path)
 }
 
 static enum mm_err
-open_file(const char *path, int *out, struct mm_why *why)
+try_file(const char *path, int *out, struct mm_why *why)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC |
 	    O_NOFOLLOW, 0600);
@@ -273,6 +274,22 @@ open_file(const char *path, int *out, struct mm_why *why)
 	}
 	*out = fd;
 	return MM_OK;
+}
+
+/* One that only looks whether somebody has it (mm_rows_held) has it for a
+ * moment, and is no other program at work. */
+static enum mm_err
+open_file(const char *path, int *out, struct mm_why *why)
+{
+	const struct timespec pause = { .tv_nsec = TRY_MS * 1000000L };
+	struct mm_why own = { 0 };
+	enum mm_err rc = try_file(path, out, &own);
+
+	for (int ms = 0; rc == MM_ECONFLICT && ms < TRIES_MS; ms += TRY_MS) {
+		(void)nanosleep(&pause, NULL);
+		rc = try_file(path, out, &own);
+	}
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
 }
 
 /* see rows.h */

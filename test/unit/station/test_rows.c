@@ -2,7 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../base/rows.h"
@@ -295,6 +298,38 @@ a_new_file_goes_on_where_the_old_one_ended(void **state)
 	assert_int_equal(unlink(old), 0);
 }
 
+/* Whoever only looks has the lock for a moment. */
+static void
+held_for_a_moment(void **state)
+{
+	struct mm_rows *j = NULL;
+	struct seen s = { 0 };
+	int ready[2], status;
+	char c;
+	pid_t pid;
+
+	(void)state;
+	(void)write_unit();
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		bool is = flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+		    write(ready[1], "x", 1) == 1;
+
+		(void)poll(NULL, 0, 40);
+		_exit(is ? 0 : 1);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(mm_rows_open(path, see, &s, &j, NULL), MM_OK);
+	mm_rows_close(&j);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+}
+
 static void
 the_checksum_is_the_usual_one(void **state)
 {
@@ -314,6 +349,7 @@ main(void)
 		T(rows_that_nobody_waited_for_may_go_together),
 		T(a_new_file_goes_on_where_the_old_one_ended),
 		T(a_full_disk_takes_nothing_back),
+		T(held_for_a_moment),
 		cmocka_unit_test(the_checksum_is_the_usual_one),
 	};
 
