@@ -210,13 +210,13 @@ feed(struct mm_own *o, struct mm_why *why)
 	return rc;
 }
 
-/* What the kernel says of the clock that the entry's time is by. */
-static const char *
-time_source(void)
+/* see own_priv.h; a leap second under way (TIME_INS to TIME_WAIT) is set by
+ * somebody, too */
+const char *
+mm_own_time_source(int kernel)
 {
-	struct timex t = { .modes = 0 };
-
-	return adjtimex(&t) == TIME_ERROR ? "unsynchronised" : "system";
+	return kernel >= TIME_OK && kernel < TIME_ERROR ? "system"
+							: "unsynchronised";
 }
 
 /* see own_priv.h */
@@ -225,8 +225,9 @@ mm_own_enter(struct mm_own *o, const struct mm_entry *e, struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(MM_ENTRY_MAX);
 	struct mm_entry sourced = *e;
+	struct timex clock = { .modes = 0 };
 
-	sourced.time_source = time_source();
+	sourced.time_source = mm_own_time_source(adjtimex(&clock));
 	MM_TRY(mm_entry_encode(&sourced, &b, why));
 	MM_TRY(mm_entries_add(o->entries, mm_buf_view(&b), why));
 	return feed(o, why);

@@ -38,4 +38,8 @@ mm_own_now(void)
 	return mm_now_ms();
 }
 
+/* What adjtimex(2) says of the clock that an entry's time is by; what it does
+ * not say (it may be forbidden) is not known to be set. */
+const char *mm_own_time_source(int kernel);
+
 #endif
