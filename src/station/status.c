@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -228,7 +229,15 @@ static enum mm_err
 load(const struct mm_station_conf *conf, struct mm_book *b, struct mm_why *why)
 {
 	char path[PATH_MAX + 16];
+	struct stat st;
 
+	if (stat(conf->state, &st) != 0)
+		return MM_FAIL(why, errno == ENOENT ? MM_ENOTFOUND : MM_ESYS,
+		    "state: %s: %.80s: before the first unit, or not what "
+		    "run uses?", strerror(errno), conf->state);
+	if (!S_ISDIR(st.st_mode))
+		return MM_FAIL(why, MM_EINPUT, "state: no folder: %.100s",
+		    conf->state);
 	MM_TRY(mm_path_join(path, sizeof(path), conf->state, "journal", why));
 	/* a station with its first order, and no unit yet */
 	if (access(path, F_OK) != 0 && errno == ENOENT)

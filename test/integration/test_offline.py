@@ -45,7 +45,8 @@ def test_a_unit_passes_without_a_centre(station):
     assert (facts["batch"], facts["station"], facts["order"]) == (
         "b7", station.name, "b7 1")
     # as the kernel says; 5: TIME_ERROR (adjtimex(2)), nothing sets the clock
-    unsure = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)) == 5
+    kernel = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
+    unsure = kernel == 5 or kernel < 0
     assert facts["time_source"] == ("unsynchronised" if unsure else "system")
     # a test order's board stays open, though station.conf locks
     assert facts["confirmed_at"] and facts["lock_state"] == "open"
@@ -99,6 +100,15 @@ def test_more_units_by_a_line_that_is_scanned(centre, tmp_path):
 
 
 def test_what_is_shown(station):
+    # a folder that is not there is not one where nothing was made
+    p = run(*station.argv("status"), check=False)
+    assert p.returncode == 4 and p.stdout == "", p
+    assert "No such file" in p.stderr and "before the first unit" in p.stderr
+    (station.dir / "state").write_text("")
+    p = run(*station.argv("status"), check=False)
+    assert p.returncode == 2 and "no folder" in p.stderr, p
+    (station.dir / "state").unlink()
+    (station.dir / "state").mkdir()
     text = run(*station.argv("status")).stdout  # before its first unit
     assert text.split() == ["passed", "0", "failed", "0"]
     code, a = station.provision("SN-01")
