@@ -503,9 +503,13 @@ def csr_with_challenge(w, name, challenge):
     return csr
 
 
-def conn_1_2(w):
+NO_EXTENDED_MASTER_SECRET = 1  # SSL_OP_...; Python has no name for it
+
+
+def conn_1_2(w, options=0):
     ctx = w.tls()
     ctx.maximum_version = ssl.TLSVersion.TLSv1_2
+    ctx.options |= options
     import http.client
     c = http.client.HTTPSConnection("127.0.0.1", w.devices, context=ctx)
     c.connect()
@@ -526,6 +530,50 @@ def test_tls_unique(world, right):
     assert a.status == (200 if right else 403), a
     if not right:
         assert "channel-binding-missing-or-wrong" in a.text
+
+
+def test_tls_unique_counts_with_extended_master_secret_only(world):
+    """Without, two connections can have the same one (RFC 7627 1)."""
+    t = world.token("TU-3", door="bearer")
+    csr = csr_with_challenge(world, "TU-3",
+                             base64.b64encode(bytes(12)).decode())
+    conn = conn_1_2(world, NO_EXTENDED_MASTER_SECRET)
+    assert world.enrol_basic(t, csr, conn=conn).status == 200
+    conn.close()
+
+
+def by_exporter(w, name, wrong):
+    """The answer to a request with its connection's RFC 9266 binding."""
+    t = w.token(name, door="bearer")
+    p = subprocess.Popen(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{w.devices}",
+         "-CAfile", w.anchor, "-tls1_3", "-ign_eof", "-keymatexport",
+         "EXPORTER-Channel-Binding", "-keymatexportlen", "32"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL)
+    with p:
+        for line in p.stdout:
+            if b"Keying material: " in line:
+                break
+        value = bytes.fromhex(line.split()[-1].decode())
+        if wrong:
+            value = bytes([value[0] ^ 1]) + value[1:]
+        csr = csr_with_challenge(w, name, base64.b64encode(value).decode())
+        return p.communicate(http_request(
+            "POST", EST + "/simpleenroll", b64(csr), Content_Type=PKCS10,
+            Authorization=basic(t)), timeout=60)[0].decode()
+
+
+def test_the_exporter_where_the_profile_wants_it():
+    with World(profile="bearer = true\n\trequire_tls_exporter = true") as w:
+        w.start().product()
+        assert "HTTP/1.1 200 OK" in by_exporter(w, "BX-1", wrong=False)
+        missing = w.enrol_basic(w.token("BX-3", door="bearer"),
+                                w.key_and_csr("BX-3")[1])
+        for said in (by_exporter(w, "BX-2", wrong=True),
+                     f"{missing.status} {missing.text}"):
+            assert "403" in said and \
+                "channel-binding-missing-or-wrong" in said, said
 
 
 def test_another_challenge_is_ignored(world):
