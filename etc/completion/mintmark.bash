@@ -622,6 +622,7 @@ _mintmark() {
 	'mail test') words='--help '; kind='' ;;
 	'key list') words='--help --limit --after '; kind='' ;;
 	'key whoami') words='--help '; kind='' ;;
+	'key renew') words='--help '; kind='' ;;
 	'key create') words='--help --role --ttl --product --batch --source --description --certificate '; kind='' ;;
 	'key revoke') words='--help '; kind='' ;;
 	'key erase') words='--help '; kind='' ;;
@@ -651,7 +652,7 @@ _mintmark() {
 	'webhook ') words='list show create change remove pause resume test rotate replay dead-letters ' ;;
 	'authorise ') words='show rotate ' ;;
 	'mail ') words='show test ' ;;
-	'key ') words='list whoami create revoke erase ' ;;
+	'key ') words='list whoami renew create revoke erase ' ;;
 	'approval ') words='list show approve refuse ' ;;
 	esac
 	case "$kind" in

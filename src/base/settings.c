@@ -241,6 +241,9 @@ const struct mm_conf_key mm_settings_keys[] = {
 	INT(bulk_mint_above, 1, 10000000, "100",
 	    "Tokens that a credential may mint within 24 hours before "
 	    "four_eyes' bulk-mint is meant."),
+	INT(operator_renew_days, 0, 36500, "1095",
+	    "How long after an administrator registered an operator's "
+	    "certificate its owner may renew it; 0: never."),
 	{ "log_level", MM_CONF_CHOICE, AT(log_level), 0, 3, "info",
 	    "The least that is logged.", log_levels },
 };

@@ -84,6 +84,7 @@ struct mm_settings {
 	bool attempt_peers;                  /* in the attempt log */
 	struct mm_conf_list four_eyes;       /* actions that two must want */
 	int64_t bulk_mint_above;             /* tokens in a day */
+	int64_t operator_renew_days;         /* after its registration */
 	int log_level;                       /* enum mm_log_level */
 };
 

@@ -184,6 +184,13 @@ mm_client_approval(struct mm_client *c, const char *id)
 
 /* see client.h */
 void
+mm_client_hurry(struct mm_client *c, long seconds)
+{
+	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, seconds);
+}
+
+/* see client.h */
+void
 mm_client_idempotency(struct mm_client *c, const char *key)
 {
 	snprintf(c->idempotency, sizeof(c->idempotency),

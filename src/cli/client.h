@@ -46,6 +46,8 @@ int64_t mm_client_version(const struct mm_client *c);
 void mm_client_if_version(struct mm_client *c, int64_t version);
 /* Sent with the next change as Mintmark-Approval; NULL: none is. */
 void mm_client_approval(struct mm_client *c, const char *id);
+/* From now on an answer that takes longer is none. */
+void mm_client_hurry(struct mm_client *c, long seconds);
 /* Sent with the next POST as Idempotency-Key. */
 void mm_client_idempotency(struct mm_client *c, const char *key);
 

@@ -53,12 +53,14 @@ MM_MUST enum mm_err mm_arg_int(const struct mm_args *a, const char *name,
     long preset, long min, long max, long *out, struct mm_why *why);
 
 struct mm_client;
+struct mm_own_cert;
 struct mm_cli {
 	bool json, quiet, tty; /* tty: standard error is one */
 	const char *server, *ca, *key_file, *context;
 	const char *cert, *cert_key; /* instead of a key file */
 	const char *approval;
 	struct mm_client *client; /* made at first use */
+	struct mm_own_cert *own_cert; /* the same; NULL: an API key */
 	int status; /* the exit status of a command that has not failed */
 	bool unverified; /* failed, since what was checked does not hold */
 	const char *code; /* of its failure; NULL: its error's */

@@ -536,6 +536,14 @@ const struct mm_cmd mm_cmds[] = {
 	    "list the credentials: API keys and certificates", NULL),
 	ROW("key", "whoami", "", 0, 0, MM_C_NONE, key_whoami,
 	    "show the credential that you use, and what it may do", NULL),
+	ROW("key", "renew", "", 0, 0, MM_C_NONE, key_renew,
+	    "renew your own certificate: another key in its files",
+	    "The credential stays what it is.  The new key is made here, in "
+	    "the files that the context or --cert and --cert-key name; the "
+	    "one before is good until the new one was used, which this "
+	    "command does.  In the last third of a certificate's life the "
+	    "commands that use it by a context do this by themselves; "
+	    "\"renew\": false in the context switches that off."),
 	ROW("key", "create", "NAME", 1, 1, MM_C_NONE, key_create,
 	    "make an API key, shown once, or register a certificate",
 	    "With --certificate the public key of that certificate becomes "

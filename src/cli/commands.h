@@ -23,7 +23,8 @@
 	X(ledger_entries) X(ledger_verify) X(ledger_verify_receipt)        \
 	X(ledger_reconcile) X(ledger_export) X(key_list) X(key_create)     \
 	X(mail_show) X(mail_test)                                         \
-	X(key_revoke) X(status) X(doctor) X(expiry) X(completion) X(man)   \
+	X(key_revoke) X(key_renew)                                         \
+	X(status) X(doctor) X(expiry) X(completion) X(man)                 \
 	X(reference) X(complete) X(event_list) X(event_follow)             \
 	X(webhook_list) X(webhook_show) X(webhook_create)                  \
 	X(webhook_remove) X(webhook_pause) X(webhook_resume)               \

@@ -7,12 +7,14 @@
 #include "cli/client.h"
 #include "cli/cmd.h"
 #include "cli/files.h"
+#include "cli/own_cert.h"
 
 enum { CONTEXT_MAX = 64 * 1024 };
 
 /*
  * Which server: options first, then the context, a small JSON file of paths
- * ({"server","ca","key_file"}, or "cert" and "cert_key") named by --context, by
+ * ({"server","ca","key_file"}, or "cert" and "cert_key", and "renew": false for a
+ * certificate that is not to be renewed by itself) named by --context, by
  * MINTMARK_CONTEXT, or ~/.config/mintmark/context.json, or else the one that
  * "mintmark init" wrote beside the configuration that a command looks at.  The
  * key itself is never in it.
@@ -116,6 +118,8 @@ mm_cli_client_new(struct mm_cli *cli, struct mm_client **out,
 	}
 	MM_TRY(mm_cli_files_open(conf.ca, why));
 	MM_TRY(mm_cli_files_open(conf.cert, why));
+	mm_own_cert_hold(cli, conf.cert, conf.cert_key, cli->cert == NULL &&
+	    !json_is_false(json_object_get(context, "renew")));
 	return mm_client_open(&conf, out, why);
 }
 

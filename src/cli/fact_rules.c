@@ -38,7 +38,8 @@ struct step { /* an entry on its way into a fact */
 typedef void also_fn(const struct step *t);
 static also_fn cert_made, cert_confirmed, cert_revoked, cert_held, token_made,
     token_thawed, device_told, operator_made, operator_recovered,
-    operator_erased, hook_made, hook_rotated, hook_replayed, decided,
+    operator_confirmed, operator_erased, hook_made, hook_rotated,
+    hook_replayed, decided,
     order_signed, line_assigned, unit_released, unit_decided;
 
 /* From: in these states, else nothing happens.  Reason: the entries of that
@@ -98,6 +99,8 @@ static const struct rule {
 	{ MM_E_OPERATOR_RECOVERED, MM_FACT_OPERATOR, NULL,
 	    MAKES | TELLS | BEGINS_AT, ANY, MM_OPERATOR_GOOD,
 	    operator_recovered },
+	{ MM_E_OPERATOR_CONFIRMED, MM_FACT_OPERATOR, NULL, TELLS, ANY,
+	    THE_SAME, operator_confirmed },
 	{ MM_E_OPERATOR_REVOKED, MM_FACT_OPERATOR, NULL, ENDS_AT, ANY,
 	    MM_OPERATOR_REVOKED, NULL },
 	{ MM_E_OPERATOR_ERASED, MM_FACT_OPERATOR, NULL, 0, ANY, THE_SAME,
@@ -196,6 +199,7 @@ static const enum mm_entry_type of_no_record[] = { MM_E_LEDGER_OPENED,
 	MM_E_REFUSED, MM_E_COUNTED, MM_E_ALERT, MM_E_CRL_SIGNED,
 	MM_E_RESPONDER_MADE,
 	MM_E_CLOCK_SET_BACK, MM_E_LEDGER_TAKEN, MM_E_UNITS_REPORTED,
+	MM_E_OPERATOR_RENEWED, /* until it is used */
 	MM_E_LINE_DESTROYED, MM_E_GROUP_LISTED, MM_E_GROUP_ASKED,
 	MM_E_GROUP_APPROVED, MM_E_GROUP_REFUSED, MM_E_GROUP_RELEASED,
 	MM_E_CERT_ADOPTED, MM_E_UPSTREAM_ASKED, MM_E_UPSTREAM_REFUSED,
@@ -335,6 +339,12 @@ operator_recovered(const struct step *t)
 {
 	key_told(t);
 	t->f->reason = MM_OPERATOR_RECOVERY;
+}
+
+static void
+operator_confirmed(const struct step *t)
+{
+	key_told(t);
 }
 
 static void

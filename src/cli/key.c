@@ -4,6 +4,7 @@
 #include "base/own.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/own_cert.h"
 
 /* Credentials, and what two administrators decide. */
 #define END { NULL, NULL, NULL, MM_C_NONE, NULL }
@@ -27,6 +28,24 @@ mm_cmd_key_whoami(struct mm_cli *cli, const struct mm_args *a,
 {
 	(void)a;
 	return mm_object_command(cli, "GET", "/whoami", NULL, why);
+}
+
+const struct mm_opt mm_opts_key_renew[] = { END };
+
+enum mm_err
+mm_cmd_key_renew(struct mm_cli *cli, const struct mm_args *a,
+    struct mm_why *why)
+{
+	json_t *o = NULL;
+
+	(void)a;
+	MM_TRY(mm_own_cert_renew(cli, &o, why));
+	if (cli->json)
+		mm_json_print(o);
+	else
+		mm_object_print(o);
+	json_decref(o);
+	return MM_OK;
 }
 
 const struct mm_opt mm_opts_key_revoke[] = { END };

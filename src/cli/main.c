@@ -6,6 +6,7 @@
 #include "cli/client.h"
 #include "cli/cmd.h"
 #include "cli/files.h"
+#include "cli/own_cert.h"
 #include "pki/key.h"
 
 /* see cmd.h */
@@ -256,6 +257,9 @@ dispatch(struct mm_cli *cli, int argc, char *argv[])
 		snprintf(cli->request_id, sizeof(cli->request_id), "%s",
 		    mm_client_request_id(cli->client));
 	status = rc == MM_OK ? cli->status : complain(cli, rc, &why);
+	if (rc == MM_OK)
+		mm_own_cert_due(cli);
+	mm_own_cert_free(&cli->own_cert);
 	mm_client_close(&cli->client);
 	return rc == MM_OK ? written(cli, status) : status;
 }

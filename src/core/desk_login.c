@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "core/credential.h"
 #include "core/priv.h"
 
 /* Who calls: by API key or by certificate. */
@@ -72,7 +73,7 @@ by_key(struct mm_desk *d, struct mm_bytes key, struct mm_operator *row,
 /* A device's key stays a device's, even where it was registered before. */
 static enum mm_err
 by_certificate(struct mm_desk *d, struct mm_bytes der,
-    struct mm_operator *row, struct mm_why *why)
+    struct mm_operator *row, bool *next, struct mm_why *why)
 {
 	struct mm_key_use use;
 	struct mm_cert c;
@@ -89,8 +90,12 @@ by_certificate(struct mm_desk *d, struct mm_bytes der,
 		rc = mm_get_operator_key(d->r, spki, row, NULL);
 	if (rc == MM_ENOTFOUND)
 		return mm_recovery_admit(d, der, row, why);
-	return rc == MM_OK ? MM_OK
-	    : MM_FAIL(why, rc, "the store cannot be read");
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the store cannot be read");
+	*next = memcmp(row->next_spki, spki, sizeof(spki)) == 0;
+	if (*next)
+		row->expires_at = row->next_expires_at;
+	return MM_OK;
 }
 
 /* Stored to the hour, and not by whoever waits for an answer. */
@@ -137,16 +142,18 @@ mm_desk_login(struct mm_desk *d, const struct mm_presented *p,
     struct mm_login *out, struct mm_why *why)
 {
 	struct mm_operator row = { .id = "" };
-	bool cert = p->certificate.n > 0;
+	bool cert = p->certificate.n > 0, next = false;
 
 	if (cert && p->key.n > 0)
 		return MM_FAIL(why, MM_EINPUT, "an API key and a client "
 		    "certificate: want one of them");
-	MM_TRY(cert ? by_certificate(d, p->certificate, &row, why)
+	MM_TRY(cert ? by_certificate(d, p->certificate, &row, &next, why)
 		    : by_key(d, p->key, &row, why));
 	if (!admitted(&row, p, out))
 		return MM_FAIL(why, MM_EAUTH, cert ? "certificate refused"
 						   : "API key refused");
+	if (next)
+		MM_TRY(mm_operator_confirm(d, &row, why));
 	note_used(d->c, &row);
 	return MM_OK;
 }

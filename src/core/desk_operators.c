@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "core/credential.h"
 #include "core/priv.h"
 
 /*
@@ -12,9 +13,9 @@
 #define ID_DIGITS  MM_KEY_ID_DIGITS
 #define SECRET_N   MM_KEY_SECRET_N
 
-/* Who administrates may have changed. */
-static void
-look_again(struct mm_desk *d)
+/* see credential.h */
+void
+mm_admins_changed(struct mm_desk *d)
 {
 	pthread_mutex_lock(&d->c->lock);
 	d->c->admins_at = 0;
@@ -92,8 +93,10 @@ take_certificate(struct mm_operator *row, struct mm_bytes der,
 	if (row->expires_at > c.not_after_s * 1000)
 		return MM_FAIL(why, MM_EINPUT,
 		    "expires: the certificate ends before");
-	if (row->expires_at == 0 && c.not_after_s < MM_TIME_FOREVER_S)
+	if (row->expires_at == 0 && c.not_after_s < MM_TIME_FOREVER_S) {
 		row->expires_at = c.not_after_s * 1000;
+		row->life_ms = (c.not_after_s - c.not_before_s) * 1000;
+	}
 	row->kind = MM_OPERATOR_CERTIFICATE;
 	mm_sha256(c.spki.whole, row->spki_sha256);
 	return MM_OK;
@@ -148,11 +151,12 @@ fill(const struct mm_operator_spec *spec, struct mm_operator *row,
 	return MM_OK;
 }
 
-static void
-created(struct mm_papers *p, const struct mm_operator *row,
-    const char *actor)
+/* see credential.h */
+void
+mm_operator_enter(struct mm_papers *p, enum mm_entry_type type,
+    const struct mm_operator *row, const char *actor)
 {
-	struct mm_entry e = { .type = MM_E_OPERATOR_CREATED };
+	struct mm_entry e = { .type = type };
 	char expires[MM_TIME_TEXT], spki[65];
 
 	e.field[MM_F_ACTOR] = actor;
@@ -190,7 +194,7 @@ mm_operator_op(const struct mm_operator_spec *spec, struct mm_buf *papers,
 		MM_TRY(take_certificate(row, spec->certificate, why));
 	else
 		MM_TRY(make_key(row, text, why));
-	created(&p, row, spec->actor);
+	mm_operator_enter(&p, MM_E_OPERATOR_CREATED, row, spec->actor);
 	return mm_papers_seal(&p, op, why);
 }
 
@@ -212,7 +216,7 @@ mm_desk_operator_create(struct mm_desk *d, const struct mm_login *by,
 	if (rc == MM_OK) {
 		memcpy(text, key, sizeof(key));
 		*row = op.u.operator_;
-		look_again(d);
+		mm_admins_changed(d);
 	}
 	mm_wipe(key, sizeof(key));
 	return rc;
@@ -252,7 +256,7 @@ end(struct mm_desk *d, const struct mm_login *by, const char *id,
 	e.field[MM_F_KEY] = id;
 	mm_papers_add(&p, &e);
 	MM_TRY(mm_desk_run(d, &p, op, why));
-	look_again(d);
+	mm_admins_changed(d);
 	return MM_OK;
 }
 

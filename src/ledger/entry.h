@@ -42,6 +42,8 @@
 	X(MM_E_OPERATOR_CREATED, "operator.created", "an operator's credential") \
 	X(MM_E_OPERATOR_REVOKED, "operator.revoked", "an operator's credential was revoked") \
 	X(MM_E_OPERATOR_ERASED, "operator.erased", "the name behind a credential was forgotten") \
+	X(MM_E_OPERATOR_RENEWED, "operator.renewed", "a credential has another key, by its owner; good once that is used; expires: its end then") \
+	X(MM_E_OPERATOR_CONFIRMED, "operator.confirmed", "the other key of a credential was used: the one before is good no more") \
 	X(MM_E_OPERATOR_RECOVERED, "operator.recovered", "an administrator was recovered by the signer") \
 	X(MM_E_APPROVAL_REQUESTED, "approval.requested", "a dangerous request waits for a second pair of eyes") \
 	X(MM_E_APPROVAL_APPROVED, "approval.approved", "somebody else approved it") \

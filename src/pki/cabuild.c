@@ -8,6 +8,7 @@
 #define OID_SAN "2.5.29.17"
 #define OID_EKU "2.5.29.37"
 #define OID_SERVER_AUTH  "1.3.6.1.5.5.7.3.1"
+#define OID_CLIENT_AUTH  "1.3.6.1.5.5.7.3.2"
 #define OID_OCSP_SIGNING "1.3.6.1.5.5.7.3.9"
 #define OID_NO_CHECK     "1.3.6.1.5.5.7.48.1.5"
 
@@ -194,6 +195,9 @@ put_extensions(struct mm_buf *b, const struct mm_ca_fields *f,
 	} else if (f->configures) {
 		mm_ext_put_usage(b, BIT_SIGN);
 		mm_confdoc_put_purpose(b);
+	} else if (f->client) {
+		mm_ext_put_usage(b, BIT_SIGN);
+		put_purpose(b, OID_CLIENT_AUTH);
 	} else if (f->responder) {
 		mm_ext_put_usage(b, BIT_SIGN);
 		put_purpose(b, OID_OCSP_SIGNING);

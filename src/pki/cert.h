@@ -127,7 +127,8 @@ struct mm_ca_fields {
 	bool ca;                             /* else a TLS server ... */
 	bool recovery;                       /* ... or an administrator ... */
 	bool responder;                      /* ... or an OCSP responder ... */
-	bool configures;                     /* ... or confdoc.h's signer */
+	bool configures;                     /* ... or confdoc.h's signer ... */
+	bool client;                         /* ... or an operator */
 	/* of a CA: what all below it is good for, dotted (4.2.1.12); NULL: it
 	 * does not say */
 	const struct mm_conf_list *purposes;

@@ -481,6 +481,7 @@ const struct mm_http_route mm_operators_routes[] = {
 	{ MM_HTTP_GET, API "/doctor", 0, TREATS, enter,
 	    ASKS(doctor, " deep ", NO) },
 	ONE(API "/whoami", ANY, mm_scope_open, whoami),
+	POST(API "/whoami/renew", ANY, BODY_SMALL, mm_scope_open, key_renew),
 	ONE(API "/profiles", ANY, NO, profiles),
 	ONE(API "/profiles/:", ANY, NO, profile),
 	GET(API "/products", ANY, mm_scope_list, products),

@@ -355,7 +355,8 @@ void mm_rest_park(struct mm_rest *r, struct mm_job *take_job);
 	X(cert_release)                                                   \
 	X(issuers) X(issuer) X(issuer_crl)                                \
 	X(keys) X(key_create) X(key_revoke)                               \
-	X(key_erase) X(approvals) X(approval) X(approval_approve)         \
+	X(key_erase) X(key_renew) X(approvals) X(approval)                \
+	X(approval_approve)                                               \
 	X(approval_refuse)                                                \
 	X(checkpoint) X(tile) X(ledger_key) X(entries) X(receipt) X(events) \
 	X(webhooks) X(webhook) X(webhook_create) X(webhook_replace)       \

@@ -2,6 +2,7 @@
 
 #include "base/secret.h"
 #include "base/time.h"
+#include "core/credential.h"
 #include "server/metrics.h"
 #include "server/rest.h"
 
@@ -100,6 +101,9 @@ put_key(struct mm_json *j, const void *row)
 	put_limits(j, o);
 	mm_rest_put_time(j, "revoked", o->revoked_at);
 	mm_rest_put_time(j, "used", o->used_at);
+	mm_rest_put_time(j, "renewed", o->renewed_at);
+	mm_rest_put_sha256(j, "next_spki_sha256", o->next_spki);
+	mm_rest_put_time(j, "next_expires", o->next_expires_at);
 }
 
 static enum mm_err
@@ -117,7 +121,15 @@ answer_key(struct mm_rest *r, const char *id, struct mm_why *why)
 enum mm_err
 mm_rest_whoami(struct mm_rest *r, struct mm_why *why)
 {
-	return answer_key(r, r->login.id, why);
+	struct mm_operator o;
+
+	MM_TRY(mm_get_operator(r->reader, r->login.id, &o, why));
+	mm_json_open(&r->j, '{');
+	put_key(&r->j, &o);
+	mm_rest_put_time(&r->j, "renewable_until",
+	    mm_operator_renewal_end(r->desk, &o));
+	mm_json_close(&r->j, '}');
+	return MM_OK;
 }
 
 enum mm_err
@@ -232,4 +244,30 @@ mm_rest_key_erase(struct mm_rest *r, struct mm_why *why)
 	MM_TRY(mm_rest_segment(r, 0, id, sizeof(id), why));
 	MM_TRY(mm_desk_operator_erase(r->desk, &r->login, id, why));
 	return answer_key(r, id, why);
+}
+
+/* ---- its own certificate's next ---- */
+
+enum mm_err
+mm_rest_key_renew(struct mm_rest *r, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf der = MM_BUF_INIT(MM_CERT_MAX);
+	static const struct mm_member wants[] = {
+		M("certificate", MM_M_TEXT, true, certificate),
+	};
+	struct wish w = { .name = "" };
+	struct mm_operator row;
+
+	MM_TRY(mm_rest_members(r->in, wants, 1, &w, why));
+	MM_TRY(read_certificate(w.certificate, &der, why));
+	MM_TRY(mm_desk_operator_renew(r->desk, &r->login, mm_buf_view(&der),
+	    &row, why));
+	mm_json_open(&r->j, '{');
+	mm_json_str(&r->j, "id", row.id);
+	put_limits(&r->j, &row);
+	mm_rest_put_time(&r->j, "renewed", row.renewed_at);
+	mm_rest_put_sha256(&r->j, "next_spki_sha256", row.next_spki);
+	mm_rest_put_time(&r->j, "next_expires", row.next_expires_at);
+	mm_json_close(&r->j, '}');
+	return MM_OK;
 }

@@ -123,7 +123,8 @@ extern const char mm_postgres_schema[], mm_postgres_ops_schema[],
     mm_postgres_4_schema[], mm_postgres_5_schema[],
     mm_postgres_6_schema[], mm_postgres_7_schema[],
     mm_postgres_8_schema[], mm_postgres_9_schema[],
-    mm_postgres_10_schema[], mm_postgres_11_schema[];
+    mm_postgres_10_schema[], mm_postgres_11_schema[],
+    mm_postgres_12_schema[];
 
 /* ---- the writing side (postgres_run.c, postgres_ops.c) ---- */
 

@@ -6,7 +6,7 @@
 
 /* What a session must be, and what the server must promise. */
 
-#define SCHEMA_VERSION 11
+#define SCHEMA_VERSION 12
 #define SERVER_MIN     150000
 
 /*
@@ -133,7 +133,8 @@ static const char tables[] =
 static const char *const later[SCHEMA_VERSION - FIRST] = {
 	mm_postgres_3_schema, mm_postgres_4_schema, mm_postgres_5_schema,
 	mm_postgres_6_schema, mm_postgres_7_schema, mm_postgres_8_schema,
-	mm_postgres_9_schema, mm_postgres_10_schema, mm_postgres_11_schema
+	mm_postgres_9_schema, mm_postgres_10_schema, mm_postgres_11_schema,
+	mm_postgres_12_schema
 };
 
 static enum mm_err

@@ -216,6 +216,10 @@ operator_(const struct mm_op *op, struct val v[C_COLUMNS])
 	v[C_ISSUER] = TEXT(o->sources);
 	v[C_SPKI] = HASH(o->spki_sha256);
 	v[C_FROM_AT] = INT(o->used_at);
+	v[C_NUMBER] = INT(o->life_ms);
+	v[C_OTHER] = HASH(o->next_spki);
+	v[C_NOT_AFTER_S] = INT(o->next_expires_at);
+	v[C_NOT_BEFORE_S] = INT(o->renewed_at);
 }
 
 static void
@@ -333,6 +337,8 @@ static void (*const members[MM_OP_KINDS])(const struct mm_op *op,
 	[MM_OP_OPERATOR_ERASE] = operator_,
 	[MM_OP_OPERATOR_USED] = operator_,
 	[MM_OP_RESERVE] = reserve,
+	[MM_OP_OPERATOR_RENEW] = operator_,
+	[MM_OP_OPERATOR_CONFIRM] = operator_,
 };
 
 /* ---- the binary form ---- */

@@ -37,7 +37,8 @@
 #define SQL_OPERATOR                                                      \
 	"SELECT name, person, roles, secret_sha256, created_at,"          \
 	" expires_at, revoked_at, kind, description, scope, sources,"     \
-	" spki, used_at FROM operator "
+	" spki, used_at, next_spki, next_expires_at, renewed_at, life_ms" \
+	" FROM operator "
 #define SQL_DEVICE_ID(x)                                                  \
 	"(SELECT id FROM device WHERE lower(name) = " SQL_NAMED(x) ")"
 
@@ -149,7 +150,8 @@
 	X(OPERATOR, SQL_OPERATOR "WHERE name = $1")                       \
 	X(OPERATORS, SQL_OPERATOR                                         \
 	    "WHERE name > $1 ORDER BY name LIMIT $2")                     \
-	X(OPERATOR_KEY, SQL_OPERATOR "WHERE spki = $1")                   \
+	X(OPERATOR_KEY, SQL_OPERATOR                                      \
+	    "WHERE spki = $1 OR next_spki = $1")                          \
 	/* tokens */                                                      \
 	X(TOKEN, SQL_TOKEN "WHERE t.name = $1")                           \
 	X(TOKEN_FACTS, "SELECT t.name, d.name, k.product, k.profile,"     \

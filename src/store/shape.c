@@ -62,7 +62,9 @@ static const struct field operator_[] = {
 	F(INT, mm_operator, revoked_at), F(INT, mm_operator, kind),
 	F(TEXT, mm_operator, description), F(TEXT, mm_operator, scope),
 	F(TEXT, mm_operator, sources), F(BLOB, mm_operator, spki_sha256),
-	F(INT, mm_operator, used_at)
+	F(INT, mm_operator, used_at), F(BLOB, mm_operator, next_spki),
+	F(INT, mm_operator, next_expires_at), F(INT, mm_operator, renewed_at),
+	F(INT, mm_operator, life_ms)
 };
 
 SHAPE(product, "product");

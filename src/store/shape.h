@@ -56,7 +56,7 @@ typedef struct cell mm_cell_fn(void *row, unsigned column,
 enum mm_err mm_shape_load(const struct shape *s, mm_cell_fn *cell, void *row,
     void *out, struct mm_why *why);
 
-#define MM_VALS_MAX 16
+#define MM_VALS_MAX 20
 /* The struct's members as values, in the shape's order. */
 void mm_shape_vals(const struct shape *s, const void *row,
     struct val v[MM_VALS_MAX]);

@@ -117,7 +117,8 @@ struct sqlite_reader {
  * older; reading: must be this program's.  MM_ENOTFOUND: empty. */
 extern const char mm_sqlite_schema[], mm_sqlite_2_schema[],
     mm_sqlite_3_schema[], mm_sqlite_4_schema[], mm_sqlite_5_schema[],
-    mm_sqlite_6_schema[], mm_sqlite_7_schema[];
+    mm_sqlite_6_schema[], mm_sqlite_7_schema[],
+    mm_sqlite_8_schema[];
 enum mm_err mm_sqlite_schema_write(struct db *db, bool create,
     struct mm_why *why);
 enum mm_err mm_sqlite_schema_read(struct db *db, struct mm_why *why);
@@ -136,6 +137,7 @@ mm_sqlite_op_fn mm_sqlite_issue, mm_sqlite_confirm, mm_sqlite_revoke,
     mm_sqlite_product_put, mm_sqlite_device_put, mm_sqlite_device_retire,
     mm_sqlite_operator_put, mm_sqlite_operator_revoke,
     mm_sqlite_operator_erase, mm_sqlite_operator_used,
+    mm_sqlite_operator_renew, mm_sqlite_operator_confirm,
     mm_sqlite_checkpoint_put, mm_sqlite_crl_put, mm_sqlite_answer_put,
     mm_sqlite_doc_put, mm_sqlite_devices_index;
 /* Counts (sqlite_share.c); NULL: the certificate is of no batch. */

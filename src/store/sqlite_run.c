@@ -133,6 +133,8 @@ static mm_sqlite_op_fn *const op_fn[MM_OP_KINDS] = {
 	[MM_OP_OPERATOR_ERASE] = mm_sqlite_operator_erase,
 	[MM_OP_OPERATOR_USED] = mm_sqlite_operator_used,
 	[MM_OP_RESERVE] = reserve,
+	[MM_OP_OPERATOR_RENEW] = mm_sqlite_operator_renew,
+	[MM_OP_OPERATOR_CONFIRM] = mm_sqlite_operator_confirm,
 };
 
 static enum mm_err

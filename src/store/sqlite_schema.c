@@ -11,7 +11,7 @@
 
 static const char *const steps[] = { mm_sqlite_schema, mm_sqlite_2_schema,
 	mm_sqlite_3_schema, mm_sqlite_4_schema, mm_sqlite_5_schema,
-	mm_sqlite_6_schema, mm_sqlite_7_schema };
+	mm_sqlite_6_schema, mm_sqlite_7_schema, mm_sqlite_8_schema };
 #define VERSION ((int)(sizeof(steps) / sizeof(steps[0])))
 
 static enum mm_err

@@ -37,7 +37,8 @@
 #define SQL_OPERATOR                                                      \
 	"SELECT name, person, roles, secret_sha256, created_at,"          \
 	" expires_at, revoked_at, kind, description, scope, sources,"     \
-	" spki, used_at FROM operator "
+	" spki, used_at, next_spki, next_expires_at, renewed_at, life_ms" \
+	" FROM operator "
 
 #define SQL_ADMIN                                                         \
 	"(instr(',' || roles || ',', ',admin,') > 0 AND scope = ''"       \
@@ -270,15 +271,25 @@
 	    " AND revoked_at = 0 AND (expires_at = 0 OR expires_at > ?2)" \
 	    " AND " SQL_ADMIN " LIMIT 1")                                 \
 	X(OPERATOR_ADD, "INSERT INTO operator VALUES"                     \
-	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")  \
-	X(OPERATOR_KEY, SQL_OPERATOR "WHERE spki = ?1")                   \
-	X(OPERATOR_KEY_FIND, "SELECT 1 FROM operator WHERE spki = ?1")    \
+	    " (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"   \
+	    " ?14, ?15, ?16, ?17)")                                       \
+	X(OPERATOR_KEY, SQL_OPERATOR                                      \
+	    "WHERE spki = ?1 OR next_spki = ?1")                          \
+	X(OPERATOR_KEY_FIND, "SELECT 1 FROM operator"                     \
+	    " WHERE spki = ?1 OR next_spki = ?1 UNION ALL"                \
+	    " SELECT 1 FROM operator_spent WHERE spki = ?1")              \
 	X(OPERATOR_NAMED, "SELECT person <> '' OR description <> ''"      \
 	    " FROM operator WHERE name = ?1")                             \
 	X(OPERATOR_ERASE, "UPDATE operator SET person = '',"              \
 	    " description = '' WHERE name = ?1")                          \
 	X(OPERATOR_USED, "UPDATE operator SET used_at = ?2"               \
 	    " WHERE name = ?1 AND used_at < ?2")                          \
+	X(OPERATOR_SPENT, "INSERT INTO operator_spent VALUES (?1)")       \
+	X(OPERATOR_RENEW, "UPDATE operator SET next_spki = ?2,"           \
+	    " next_expires_at = ?3, renewed_at = ?4 WHERE name = ?1")     \
+	X(OPERATOR_CONFIRM, "UPDATE operator SET spki = next_spki,"       \
+	    " expires_at = next_expires_at, next_spki = NULL,"            \
+	    " next_expires_at = 0 WHERE name = ?1")                       \
 	X(OPERATOR_REVOKE, "UPDATE operator SET revoked_at = ?2"          \
 	    " WHERE name = ?1")                                           \
 	/* the ledger */                                                  \

@@ -146,6 +146,9 @@ struct mm_operator {
 	char sources[MM_SOURCES_TEXT]; /* "10.0.0.0/8,::1"; "" : any */
 	uint8_t spki_sha256[32];       /* a certificate's; else all zero */
 	int64_t used_at;               /* to the hour; 0 never */
+	uint8_t next_spki[32];         /* not used yet; else all zero */
+	int64_t next_expires_at, renewed_at /* both 0: never renewed */;
+	int64_t life_ms;   /* of each of its certificates; 0: not renewed */
 };
 
 /* Stored as numbers: only ever add at the end. */
@@ -217,6 +220,8 @@ enum mm_op_kind {
 	MM_OP_OPERATOR_ERASE,
 	MM_OP_OPERATOR_USED,
 	MM_OP_RESERVE,       /* an authority, for one of several nodes */
+	MM_OP_OPERATOR_RENEW,
+	MM_OP_OPERATOR_CONFIRM,
 	MM_OP_KINDS
 };
 
@@ -426,6 +431,12 @@ struct mm_op_reserve {
  * MM_OP_OPERATOR_ERASE: by id, name and description; MM_OK without entries
  * if there are none.
  * MM_OP_OPERATOR_USED: by id, used_at; writes no entries.
+ * MM_OP_OPERATOR_RENEW: by id and the key that it has, next_spki until
+ * next_expires_at, at renewed_at; MM_OK without entries if it is the next one;
+ * MM_EPOLICY: revoked; MM_ESTALE: it has another key by now; MM_ECONFLICT: as
+ * with a new one's key.
+ * MM_OP_OPERATOR_CONFIRM: by id and next_spki, which becomes its key; MM_OK
+ * without entries if it is; MM_EPOLICY, MM_ESTALE as before.
  */
 
 #define MM_OP_ENTRIES 4

@@ -97,4 +97,13 @@ void check_whole(struct fx *f);
 			fn(mm_store_backends[i]);               \
 	}
 
+/* The database as it was before operators' certificates had successors; on
+ * PostgreSQL there are functions besides. */
+#define FX_UNRENEWED \
+	"DROP INDEX operator_next; DROP TABLE operator_spent;" \
+	"ALTER TABLE operator DROP COLUMN next_spki;" \
+	"ALTER TABLE operator DROP COLUMN next_expires_at;" \
+	"ALTER TABLE operator DROP COLUMN renewed_at;" \
+	"ALTER TABLE operator DROP COLUMN life_ms;"
+
 #endif

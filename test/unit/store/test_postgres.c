@@ -505,10 +505,10 @@ static const char older[] =
     "SET search_path = mintmark;"
     "DROP FUNCTION op_issue(op, bigint), op_issue_in_group(op, bigint),"
     " op_issue_in_batch(op, bigint), op_issue_alone(op, bigint),"
-    " op_doc_put(op), op_doc_put_whatever(op),"
-    " op_doc_put_ending(op), op_doc_put_counted(op),"
-    " not_in_batch(op), count_of(text), count_up(text),"
-    " op_orphan(op, bigint), op_revoke(op, bigint);"
+    " op_doc_put(op), op_doc_put_whatever(op), op_doc_put_ending(op),"
+    " op_doc_put_counted(op), not_in_batch(op), count_of(text),"
+    " count_up(text), operator_key_refused(bytea), op_operator_renew(op),"
+    " op_operator_confirm(op), op_orphan(op, bigint), op_revoke(op, bigint);"
     "ALTER FUNCTION op_orphan_alone(op, bigint) RENAME TO op_orphan;"
     "ALTER FUNCTION op_revoke_alone(op, bigint) RENAME TO op_revoke;"
     "ALTER TABLE cert DETACH PARTITION cert_theirs;"
@@ -516,6 +516,7 @@ static const char older[] =
     "ALTER FUNCTION op_issue_new(op, bigint) RENAME TO op_issue;"
     "ALTER FUNCTION op_doc_put_alone(op) RENAME TO op_doc_put;"
     "ALTER TABLE device DROP COLUMN salt;"
+    FX_UNRENEWED
     "DROP INDEX doc_unit_station; DROP FUNCTION station_of(bytea);"
     "DROP INDEX doc_batch_product; DROP FUNCTION product_of(bytea);"
     "DROP TABLE shard, listed, cert_theirs;"
@@ -751,8 +752,10 @@ test_kinds_are_numbered_alike(void **state)
 		[MM_OP_OPERATOR_ERASE] = "op_operator_erase(",
 		[MM_OP_OPERATOR_USED] = "op_operator_used(",
 		[MM_OP_RESERVE] = "op_reserve(",
+		[MM_OP_OPERATOR_RENEW] = "op_operator_renew(",
+		[MM_OP_OPERATOR_CONFIRM] = "op_operator_confirm(",
 	};
-	const char *at = strstr(mm_postgres_ops_schema, "FUNCTION run(");
+	const char *at = strstr(mm_postgres_12_schema, "FUNCTION run(");
 	unsigned kind;
 	char want[64];
 

@@ -70,6 +70,99 @@ operator_by_its_key(const struct mm_store_backend *b)
 	fx_close(&f);
 }
 
+/* Of operator 5, to a key of these bytes. */
+static enum mm_err
+next_key(struct fx *f, struct top *t, enum mm_op_kind kind, uint8_t byte)
+{
+	struct mm_operator *o = &t->op.u.operator_;
+
+	t->op.kind = kind;
+	o->next_expires_at = T0 + 70;
+	o->renewed_at = T0 + 7;
+	memset(o->next_spki, byte, 32);
+	return run1(f, t);
+}
+#define RENEW   MM_OP_OPERATOR_RENEW
+#define CONFIRM MM_OP_OPERATOR_CONFIRM
+
+static enum mm_err
+by_key(struct fx *f, uint8_t byte, struct mm_operator *o)
+{
+	uint8_t spki[32];
+
+	memset(spki, byte, 32);
+	return mm_get_operator_key(f->r, spki, o, NULL);
+}
+
+/* The next key is its own from the start, and good once it is confirmed. */
+static void
+operator_gets_another_key(const struct mm_store_backend *b)
+{
+	struct mm_operator o;
+	struct fx f;
+	struct top t;
+
+	if (!fx_open(&f, b))
+		return;
+	top_operator_cert(&t, 5); /* its key: 0x75 */
+	t.op.u.operator_.life_ms = 1000;
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(next_key(&f, &t, RENEW, 0x75), MM_ECONFLICT);
+	assert_int_equal(next_key(&f, &t, RENEW, 0x21), MM_OK);
+	assert_int_equal(by_key(&f, 0x75, &o), MM_OK);
+	assert_int_equal(by_key(&f, 0x21, &o), MM_OK);
+	assert_int_equal(o.spki_sha256[0], 0x75);
+	assert_int_equal(o.next_spki[0], 0x21);
+	assert_int_equal(o.expires_at, 0);
+	assert_int_equal(o.next_expires_at, T0 + 70);
+	assert_int_equal(o.renewed_at, T0 + 7);
+	assert_int_equal(o.life_ms, 1000);
+	assert_int_equal(next_key(&f, &t, RENEW, 0x22), MM_OK);
+	assert_int_equal(next_key(&f, &t, CONFIRM, 0x21), MM_ESTALE);
+	assert_int_equal(next_key(&f, &t, CONFIRM, 0x22), MM_OK);
+	assert_int_equal(by_key(&f, 0x75, &o), MM_ENOTFOUND);
+	assert_int_equal(by_key(&f, 0x22, &o), MM_OK);
+	assert_int_equal(o.spki_sha256[0], 0x22);
+	assert_int_equal(o.expires_at, T0 + 70);
+	t.op.nentries = 0;
+	assert_int_equal(next_key(&f, &t, CONFIRM, 0x22), MM_OK);
+	fx_close(&f);
+}
+
+/* Keys that were an operator's, or were to be, are nobody's again; and what is
+ * revoked gets none. */
+static void
+operator_keys_are_spent(const struct mm_store_backend *b)
+{
+	struct fx f;
+	struct top t;
+
+	if (!fx_open(&f, b))
+		return;
+	top_operator_cert(&t, 5);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	assert_int_equal(next_key(&f, &t, RENEW, 0x21), MM_OK);
+	assert_int_equal(next_key(&f, &t, RENEW, 0x22), MM_OK);
+	assert_int_equal(next_key(&f, &t, CONFIRM, 0x22), MM_OK);
+	assert_int_equal(next_key(&f, &t, RENEW, 0x23), MM_ESTALE);
+	memset(t.op.u.operator_.spki_sha256, 0x22, 32);
+	assert_int_equal(next_key(&f, &t, RENEW, 0x75), MM_ECONFLICT);
+	assert_int_equal(next_key(&f, &t, RENEW, 0x21), MM_ECONFLICT);
+	for (int i = 0; i < 2; i++) {
+		top_operator_cert(&t, 6);
+		memset(t.op.u.operator_.spki_sha256, i == 0 ? 0x75 : 0x21, 32);
+		assert_int_equal(run1(&f, &t), MM_ECONFLICT);
+	}
+	top_operator(&t, 7);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	top_operator_gone(&t, 5);
+	assert_int_equal(run1(&f, &t), MM_OK);
+	memset(t.op.u.operator_.spki_sha256, 0x22, 32);
+	assert_int_equal(next_key(&f, &t, RENEW, 0x23), MM_EPOLICY);
+	assert_int_equal(next_key(&f, &t, CONFIRM, 0x23), MM_EPOLICY);
+	fx_close(&f);
+}
+
 static void
 certificate_comes_back(const struct mm_store_backend *b)
 {
@@ -364,6 +457,8 @@ opening(const struct mm_store_backend *b)
 
 ON_BACKENDS(small_rows_come_back)
 ON_BACKENDS(operator_by_its_key)
+ON_BACKENDS(operator_gets_another_key)
+ON_BACKENDS(operator_keys_are_spent)
 ON_BACKENDS(certificate_comes_back)
 ON_BACKENDS(certificate_is_found)
 ON_BACKENDS(successor_and_replacements)
@@ -378,6 +473,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_rows_come_back),
 		cmocka_unit_test(test_operator_by_its_key),
+		cmocka_unit_test(test_operator_gets_another_key),
+		cmocka_unit_test(test_operator_keys_are_spent),
 		cmocka_unit_test(test_certificate_comes_back),
 		cmocka_unit_test(test_certificate_is_found),
 		cmocka_unit_test(test_successor_and_replacements),
