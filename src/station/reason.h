@@ -144,6 +144,9 @@ enum mm_unit_exit {
 	X(MM_UR_CERT, "bad-certificate", MM_EXIT_REFUSED,                  \
 	    "what the centre sent is no certificate of this board",        \
 	    "stop the line, call the line engineer")                       \
+	X(MM_UR_ANCHOR, "anchor", MM_EXIT_STATION,                         \
+	    "the station's anchor, the root's file, cannot be used",       \
+	    "stop the line, call the line engineer")                       \
 	X(MM_UR_CREDENTIAL, "station-refused", MM_EXIT_STATION,            \
 	    "the centre does not accept this station",                     \
 	    "stop the line: the station must be enrolled again")           \

@@ -5,8 +5,10 @@
 
 #include <openssl/rand.h>
 
+#include "base/log.h"
 #include "base/time.h"
 #include "pki/possession.h"
+#include "station/leads.h"
 
 /* see steps.h */
 enum mm_unit_event
@@ -22,6 +24,29 @@ mm_step_given(struct mm_place *p, enum mm_unit_event cert,
 	/* What the ledger says that it was given stays so. */
 	return p->known && cert == MM_EV_DONE
 	    ? mm_step_hold(MM_UR_CONFIG_OTHER, reason) : cert;
+}
+
+/* see steps.h */
+enum mm_unit_event
+mm_step_leads(const struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason)
+{
+	struct mm_why why = { 0 };
+	bool unsure = false;
+	enum mm_err rc = mm_leads_to(mm_buf_view(&p->cert),
+	    mm_buf_view(&p->chain), l->conf, &unsure, &why);
+
+	if (rc != MM_OK) {
+		mm_step_note(p, why.text);
+		return mm_step_fail(rc == MM_EPOLICY ? MM_UR_CERT
+						     : MM_UR_ANCHOR, reason);
+	}
+	if (unsure)
+		MM_LOG(MM_LOG_WARN, "chain.unverified",
+		    MM_S("device", p->unit->serial), MM_S("why", "above its "
+		    "issuer are kinds of key or signature that are not "
+		    "verified here"));
+	return MM_EV_DONE;
 }
 
 /* see steps.h */

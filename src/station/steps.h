@@ -87,6 +87,9 @@ enum mm_unit_event mm_step_own_admit(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);
 enum mm_unit_event mm_step_own_issue(struct mm_line *l, struct mm_place *p,
     enum mm_unit_reason *reason);
+/* Whether p's certificate and chain lead to the anchor: MM_EV_DONE if so. */
+enum mm_unit_event mm_step_leads(const struct mm_line *l, struct mm_place *p,
+    enum mm_unit_reason *reason);
 /* Whether the centre has revoked that certificate, or holds it, as far as is
  * known here: MM_EV_DONE if not. */
 enum mm_unit_event mm_step_own_revoked(const struct mm_line *l,

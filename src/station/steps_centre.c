@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "pki/cert.h"
-#include "station/leads.h"
 #include "station/record.h"
 
 /* What the centre is asked, and what its answers are worth. */
@@ -292,10 +291,10 @@ take_cert(const struct mm_line *l, struct mm_place *p, const json_t *body,
 	    mm_cert_walk(mm_buf_view(&p->cert), &c, NULL) != MM_OK)
 		return mm_step_fail(MM_UR_CERT, reason);
 	mm_sha256(c.spki.whole, hash);
-	if (memcmp(hash, p->unit->spki, sizeof(hash)) != 0 ||
-	    !mm_leads_to(mm_buf_view(&p->cert), mm_buf_view(&p->chain),
-		l->conf->anchor))
+	if (memcmp(hash, p->unit->spki, sizeof(hash)) != 0)
 		return mm_step_fail(MM_UR_CERT, reason);
+	if (mm_step_leads(l, p, reason) != MM_EV_DONE)
+		return MM_EV_FAIL;
 	snprintf(p->cert_serial, sizeof(p->cert_serial), "%s",
 	    text_of(body, "serial"));
 	snprintf(

@@ -6,7 +6,6 @@
 #include "base/time.h"
 #include "pki/cert.h"
 #include "pki/der.h"
-#include "station/leads.h"
 #include "station/record.h"
 #include "station/revoked.h"
 #include "station/steps.h"
@@ -154,10 +153,10 @@ take_cert(struct mm_line *l, struct mm_place *p, const struct mm_own_cert *got,
 	    !take_chain(got->chain, &p->chain))
 		return mm_step_fail(MM_UR_CERT, reason);
 	mm_sha256(c.spki.whole, hash);
-	if (memcmp(hash, p->unit->spki, sizeof(hash)) != 0 ||
-	    !mm_leads_to(mm_buf_view(&p->cert), mm_buf_view(&p->chain),
-		l->conf->anchor))
+	if (memcmp(hash, p->unit->spki, sizeof(hash)) != 0)
 		return mm_step_fail(MM_UR_CERT, reason);
+	if (mm_step_leads(l, p, reason) != MM_EV_DONE)
+		return MM_EV_FAIL;
 	snprintf(p->cert_serial, sizeof(p->cert_serial), "%s", got->serial);
 	snprintf(
 	    p->profile, sizeof(p->profile), "%.*s", (int)name, got->profile);
