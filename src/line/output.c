@@ -27,7 +27,8 @@ const struct mm_output_form mm_output_forms[] = {
 	{ "esp-secure-cert", "Espressif's `esp_secure_cert` partition, TLV "
 	    "form: device certificate (with those between it and the root), "
 	    "CA certificate (the root, or the chain's last), key, "
-	    "configuration as user data 1; 8 KiB.", "`DEVICE-esp_secure_cert.bin`",
+	    "configuration as user data 1; 8 KiB.",
+	    "`DEVICE-esp_secure_cert.bin`",
 	    MM_OUT_KEY | MM_OUT_CONFIG | MM_OUT_SIZE, 0,
 	    mm_output_esp_secure_cert },
 	{ "nvs", "An NVS partition of ESP-IDF, name space `esp_secure_cert`: "
@@ -158,8 +159,8 @@ mm_output_make(const char *form, const struct mm_output_in *in,
 		if (strcmp(mm_output_forms[i].name, form) == 0)
 			f = &mm_output_forms[i];
 	if (f == NULL)
-		return MM_FAIL(why, MM_ENOTFOUND, "no form \"%.32s\": \"mintmark "
-		    "reference outputs\" has them", form);
+		return MM_FAIL(why, MM_ENOTFOUND, "no form \"%.32s\": "
+		    "\"mintmark reference outputs\" has them", form);
 	MM_TRY(check_extras(f, given(in), why));
 	MM_TRY(check(in, why));
 	*out = (struct mm_output){ 0 };
@@ -181,7 +182,8 @@ mm_output_print_reference(struct mm_buf *out)
 	    "in an output only where it is given, and is taken only where the "
 	    "record says that the server made it; a file with a key has mode "
 	    "0600.  [outputs.md](../outputs.md) shows how they are used.\n\n"
-	    "| Form | Holds | Files | Takes | Needs |\n|---|---|---|---|---|\n");
+	    "| Form | Holds | Files | Takes | Needs |\n"
+	    "|---|---|---|---|---|\n");
 	for (size_t i = 0; i < COUNT(mm_output_forms); i++) {
 		const struct mm_output_form *f = &mm_output_forms[i];
 

@@ -30,16 +30,17 @@ const struct mm_station_command mm_station_commands[] = {
 	{ "export", "write what was made offline to a file, for the centre" },
 	{ "api-key", "make a key for a test program on the line's network, or "
 	    "remove it; it is shown once" },
-	{ "sync", "bring what was made offline to the centre, over the network, and "
-	    "take the newest order; export and import do the same by file" },
+	{ "sync", "bring what was made offline to the centre, over the "
+	    "network, and take the newest order; export and import do the "
+	    "same by file" },
 	{ "label", "print the label of a unit that has passed once more; while "
 	    "run is at work, \"print LABEL\" is typed there" },
 	{ "fixtures", "what is plugged in at which fixture, and the terminals "
 	    "at USB places that are no fixture's yet" },
 	{ "blink", "greet what is plugged in at a fixture again and again: the "
 	    "adapter whose lamps flicker is that fixture's" },
-	{ "report", "units, yield and units an hour of each shift and batch, as "
-	    "CSV" },
+	{ "report", "units, yield and units an hour of each shift and batch, "
+	    "as CSV" },
 	{ "adopt", "take a board over that has a certificate of the batch and "
 	    "no record, because a disk died: it is put aside for a "
 	    "supervisor" },

@@ -154,7 +154,8 @@ static const struct mm_conf_key fixture_keys[] = {
 	    "pem", "files: what is in a bundle: forms as mintmark cert export "
 	    "has them (pem, der, header, esp-secure-cert, nvs, hex)", NULL },
 	{ "address", MM_CONF_INT, FIX(address), -1, UINT32_MAX - 1, "-1",
-	    "files: of hex, in the device's memory; in decimal, 8192 is 0x2000", NULL },
+	    "files: of hex, in the device's memory; in decimal, 8192 is "
+	    "0x2000", NULL },
 };
 
 #define RECIPE(f) offsetof(struct mm_recipe_conf, f)
@@ -338,7 +339,8 @@ check(const struct mm_station_conf *c, struct mm_why *why)
 		return MM_FAIL(why, MM_EINPUT, "mes_may, mes_result: want a "
 		    "program with a whole path");
 	if (strncmp(c->centre, "https://", 8) != 0)
-		return MM_FAIL(why, MM_EINPUT, "centre: want https://host:port");
+		return MM_FAIL(why, MM_EINPUT,
+		    "centre: want https://host:port");
 	for (size_t i = 0; i < c->nfixture; i++)
 		MM_TRY(check_fixture(c, i, why));
 	return check_recipes(c, why);

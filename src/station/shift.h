@@ -44,7 +44,7 @@
 	X(MM_NO_KEPT, "not-kept",                                              \
 	    "nothing can be kept: call the line engineer")                     \
 	X(MM_NO_ROOM, "too-fast",                                              \
-	    "too much at a time, or too many wrong badges: scan it again")         \
+	    "too much at a time, or too many wrong badges: scan it again")     \
 	X(MM_NO_REFUSED, "refused", "this unit is not begun")
 
 enum mm_no {

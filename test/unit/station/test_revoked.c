@@ -115,7 +115,7 @@ whole_and_in_order(void **state)
 static const struct {
 	const char *what, *serial;
 	enum mm_err want;
-	bool held;
+	bool held = false;
 } looks[] = {
 	{ "the first", "01", MM_OK, false },
 	{ "the last", "f0", MM_OK, false },
@@ -133,7 +133,7 @@ static void
 found_in_any_list(void **state)
 {
 	struct mm_revoked_n n;
-	bool held;
+	bool held = false;
 
 	(void)state;
 	keep("one", "55", "f0 7a 01 33 80", &n);
@@ -177,7 +177,7 @@ damage_is_said(void **state)
 		"0A\n" };
 	struct mm_why why = { 0 };
 	char path[PATH_MAX];
-	bool held;
+	bool held = false;
 
 	(void)state;
 	path_of(path, "one");
@@ -233,7 +233,7 @@ many(void **state)
 	struct mm_buf rows = MM_BUF_INIT(64 << 20);
 	struct mm_revoked_n n;
 	char serial[33];
-	bool held;
+	bool held = false;
 
 	(void)state;
 	for (uint64_t i = 0; i < PAGES; i++) {
@@ -264,7 +264,7 @@ many(void **state)
 static void
 nothing_is_known(void **state)
 {
-	bool held;
+	bool held = false;
 
 	(void)state;
 	assert_int_equal(mm_revoked_look(&conf, "0a", &held, NULL),
