@@ -32,6 +32,9 @@ _mintmark() {
 	'init  --key') words=' ' ;;
 	'init  --pin-file') kind='@file' ;;
 	'init  --key-environ') words=' ' ;;
+	'init  --root-key') words=' ' ;;
+	'init  --root-pin-file') kind='@file' ;;
+	'init  --root-environ') words=' ' ;;
 	'init  --public-url') words=' ' ;;
 	'init  --host') words=' ' ;;
 	'init  --devices-listen') words=' ' ;;
@@ -68,6 +71,8 @@ _mintmark() {
 	'ca issuer --passphrase-fd') words=' ' ;;
 	'ca issuer --key-type') words='p256 p384 ed25519 rsa2048 rsa3072 rsa4096' ;;
 	'ca issuer --root-key') kind='@file' ;;
+	'ca issuer --root-pin-file') kind='@file' ;;
+	'ca issuer --root-environ') words=' ' ;;
 	'ca issuer --issuer-years') words=' ' ;;
 	'ca rollover --config') kind='@file' ;;
 	'ca rollover --passphrase-file') kind='@file' ;;
@@ -80,6 +85,8 @@ _mintmark() {
 	'ca rollover --pin-file') kind='@file' ;;
 	'ca rollover --key-environ') words=' ' ;;
 	'ca rollover --root-key') kind='@file' ;;
+	'ca rollover --root-pin-file') kind='@file' ;;
+	'ca rollover --root-environ') words=' ' ;;
 	'ca rollover --certificate') kind='@file' ;;
 	'ca rollover --issuer-years') words=' ' ;;
 	'ca rollover --out') kind='@file' ;;
@@ -94,6 +101,8 @@ _mintmark() {
 	'ca root --name') words=' ' ;;
 	'ca root --root-key') kind='@file' ;;
 	'ca root --new-root-key') kind='@file' ;;
+	'ca root --root-pin-file') kind='@file' ;;
+	'ca root --root-environ') words=' ' ;;
 	'ca root --root-years') words=' ' ;;
 	'ca root --chain') kind='@file' ;;
 	'ca root-end --config') kind='@file' ;;
@@ -101,6 +110,8 @@ _mintmark() {
 	'ca root-crl --passphrase-file') kind='@file' ;;
 	'ca root-crl --passphrase-fd') words=' ' ;;
 	'ca root-crl --root-key') kind='@file' ;;
+	'ca root-crl --root-pin-file') kind='@file' ;;
+	'ca root-crl --root-environ') words=' ' ;;
 	'ca root-crl --root-years') words=' ' ;;
 	'ca root-crl --revoke') kind='@file' ;;
 	'ca root-crl --reason') words='cACompromise superseded cessationOfOperation affiliationChanged' ;;
@@ -487,7 +498,7 @@ _mintmark() {
 	'') words='--help --version --json --quiet --server --ca --key-file --cert --cert-key --approval --context init status metrics openapi doctor expiry ca profile product device token cert crl audit ledger line ledger event batch group config station webhook authorise mail key approval completion man reference complete' ;;
 	esac
 	[ -n "$words$kind" ] || case "$noun $verb" in
-	'init ') words='--help --name --dir --state --root --key-type --key --pin-file --key-environ --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
+	'init ') words='--help --name --dir --state --root --key-type --key --pin-file --key-environ --root-key --root-pin-file --root-environ --public-url --host --devices-listen --operators-listen --public-listen --database --product --bearer --admin --server-user --signer-user --audit-group --passphrase-file --passphrase-fd --test --dry-run --yes '; kind='' ;;
 	'status ') words='--help '; kind='' ;;
 	'metrics ') words='--help '; kind='' ;;
 	'openapi ') words='--help '; kind='' ;;
@@ -499,13 +510,13 @@ _mintmark() {
 	'ca request') words='--help --config --passphrase-file --passphrase-fd --key-type --out '; kind='' ;;
 	'ca install') words='--help --config --passphrase-file --passphrase-fd --chain '; kind='' ;;
 	'ca check-key') words='--help --config --passphrase-file --passphrase-fd '; kind='' ;;
-	'ca issuer') words='--help --config --passphrase-file --passphrase-fd --key-type --root-key --issuer-years '; kind='' ;;
-	'ca rollover') words='--help --config --passphrase-file --passphrase-fd --key-type --name --from --pull --key --pin-file --key-environ --root-key --certificate --issuer-years --out --chain --dry-run '; kind='issuer' ;;
+	'ca issuer') words='--help --config --passphrase-file --passphrase-fd --key-type --root-key --root-pin-file --root-environ --issuer-years '; kind='' ;;
+	'ca rollover') words='--help --config --passphrase-file --passphrase-fd --key-type --name --from --pull --key --pin-file --key-environ --root-key --root-pin-file --root-environ --certificate --issuer-years --out --chain --dry-run '; kind='issuer' ;;
 	'ca retire') words='--help --config --revoked --dry-run '; kind='issuer' ;;
 	'ca incident') words='--help --out --html --receipts '; kind='issuer' ;;
-	'ca root') words='--help --config --passphrase-file --passphrase-fd --key-type --name --root-key --new-root-key --root-years --chain --dry-run '; kind='' ;;
+	'ca root') words='--help --config --passphrase-file --passphrase-fd --key-type --name --root-key --new-root-key --root-pin-file --root-environ --root-years --chain --dry-run '; kind='' ;;
 	'ca root-end') words='--help --config --force --dry-run '; kind='' ;;
-	'ca root-crl') words='--help --config --passphrase-file --passphrase-fd --root-key --root-years --revoke --reason '; kind='' ;;
+	'ca root-crl') words='--help --config --passphrase-file --passphrase-fd --root-key --root-pin-file --root-environ --root-years --revoke --reason '; kind='' ;;
 	'ca renew-tls') words='--help --config --passphrase-file --passphrase-fd --tls-dns --tls-ip --tls-days '; kind='' ;;
 	'profile list') words='--help '; kind='' ;;
 	'profile show') words='--help '; kind='profile' ;;

@@ -35,6 +35,13 @@ const struct mm_opt mm_opts_init[] = {
 	    MM_C_FILE, NULL },
 	{ "key-environ", "NAME=VALUE", "the environment of the token's "
 	    "module", MM_C_NONE, NULL },
+	{ "root-key", "URI", "pkcs11:token=...;object=...: the root's key is "
+	    "in that token, or is made there, and leaves with it", MM_C_NONE,
+	    NULL },
+	{ "root-pin-file", "FILE", "first line is that token's PIN (else it is "
+	    "the passphrase)", MM_C_FILE, NULL },
+	{ "root-environ", "NAME=VALUE", "the environment of that token's "
+	    "module", MM_C_NONE, NULL },
 	{ "public-url", "URL", "http://host: baked into every certificate, "
 	    "for revocation lists", MM_C_NONE, NULL },
 	{ "host", "NAMES", "DNS names or addresses of the server for its TLS "
@@ -134,12 +141,26 @@ add_hosts(struct mm_plan *p, const char **argv, size_t *n)
 	}
 }
 
+static void
+add_root(struct mm_plan *p, const char **argv, size_t *n)
+{
+	const char *const words[][2] = { { "--root-key", p->root_key },
+		{ "--root-pin-file", p->root_pin_file },
+		{ "--root-environ", p->root_environ } };
+
+	for (size_t i = 0; i < 3; i++)
+		if (words[i][1][0] != '\0') {
+			argv[(*n)++] = words[i][0];
+			argv[(*n)++] = words[i][1];
+		}
+}
+
 static enum mm_err
 run_signer(struct mm_plan *p, const struct mm_secret *pass, json_t **made,
     struct mm_why *why)
 {
 	MM_OWN(mm_buf_done) struct mm_buf out = MM_BUF_INIT(1 << 20);
-	const char *argv[64];
+	const char *argv[80];
 	size_t n = 0;
 
 	argv[n++] = p->keeper_program;
@@ -158,6 +179,7 @@ run_signer(struct mm_plan *p, const struct mm_secret *pass, json_t **made,
 		argv[n++] = p->request_path;
 	} else
 		add_hosts(p, argv, &n);
+	add_root(p, argv, &n);
 	argv[n] = NULL;
 	MM_TRY(mm_run_program(argv, pass, &out, why));
 	*made = json_loadb((const char *)out.p, out.n, 0, NULL);
@@ -219,6 +241,9 @@ farewell(const struct mm_cli *cli, const struct mm_plan *p, json_t *made)
 		printf("request  %s: have your root sign it, then \"mintmark ca "
 		       "install issuing --chain FILE\" and \"mintmark ca "
 		       "renew-tls\"\n", p->request_path);
+	else if (p->root_key[0] != '\0')
+		printf("next     keep the token of the root's key in a safe "
+		       "place: it is not needed to run\n");
 	else
 		printf("next     move %s/keys/root.key to a safe offline "
 		       "place: it is not needed to run\n", p->signer_dir);

@@ -33,10 +33,16 @@ const struct mm_opt mm_opts_ca_install[] = {
 	    "root (required)", MM_C_FILE, NULL },
 	END
 };
+#define ROOT_TOKEN \
+	{ "root-pin-file", "FILE", "first line is the PIN of the root's token " \
+	    "(else it is the passphrase)", MM_C_FILE, NULL }, \
+	{ "root-environ", "NAME=VALUE", "the environment of that token's " \
+	    "module", MM_C_NONE, NULL }
 const struct mm_opt mm_opts_ca_issuer[] = {
 	OFFLINE, KEY_TYPE,
-	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
-	    MM_C_FILE, NULL },
+	{ "root-key", "KEY", "the root's sealed key, if it was moved away, "
+	    "or pkcs11:... of its token", MM_C_FILE, NULL },
+	ROOT_TOKEN,
 	{ "issuer-years", "N", "its lifetime (default 15)", MM_C_NONE, NULL },
 	END
 };
@@ -57,8 +63,9 @@ const struct mm_opt mm_opts_ca_rollover[] = {
 	    MM_C_FILE, NULL },
 	{ "key-environ", "NAME=VALUE", "the environment of that token's "
 	    "module", MM_C_NONE, NULL },
-	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
-	    MM_C_FILE, NULL },
+	{ "root-key", "KEY", "the root's sealed key, if it was moved away, "
+	    "or pkcs11:... of its token", MM_C_FILE, NULL },
+	ROOT_TOKEN,
 	{ "certificate", "FILE", "ISSUER is an existing CA: PEM of its "
 	    "next certificate, up to its root; it is asked as before",
 	    MM_C_FILE, NULL },
@@ -75,10 +82,12 @@ const struct mm_opt mm_opts_ca_root[] = {
 	OFFLINE, KEY_TYPE,
 	{ "name", "NAME", "of the new root's files (default: root-2, and so "
 	    "on)", MM_C_NONE, NULL },
-	{ "root-key", "FILE", "the old root's sealed key, if it was moved "
-	    "away", MM_C_FILE, NULL },
-	{ "new-root-key", "FILE", "where the new root's sealed key goes "
-	    "(default: into the signer's folder)", MM_C_FILE, NULL },
+	{ "root-key", "KEY", "the old root's sealed key, if it was moved "
+	    "away, or pkcs11:... of its token", MM_C_FILE, NULL },
+	{ "new-root-key", "KEY", "where the new root's sealed key goes "
+	    "(default: into the signer's folder), or pkcs11:...: it is made "
+	    "in that token", MM_C_FILE, NULL },
+	ROOT_TOKEN,
 	{ "root-years", "N", "the new root's lifetime, 0 for ever (default "
 	    "30)", MM_C_NONE, NULL },
 	{ "chain", "FILE", "the roots are elsewhere: PEM of the new root, "
@@ -90,8 +99,9 @@ const struct mm_opt mm_opts_ca_root[] = {
 };
 const struct mm_opt mm_opts_ca_root_crl[] = {
 	OFFLINE,
-	{ "root-key", "FILE", "the root's sealed key, if it was moved away",
-	    MM_C_FILE, NULL },
+	{ "root-key", "KEY", "the root's sealed key, if it was moved away, "
+	    "or pkcs11:... of its token", MM_C_FILE, NULL },
+	ROOT_TOKEN,
 	{ "root-years", "N", "so many lists, at most 100 and as long as it "
 	    "lives (default 30)", MM_C_NONE, NULL },
 	{ "revoke", "FILE", "PEM of a CA certificate that the root revokes "
@@ -115,6 +125,7 @@ const struct mm_opt mm_opts_ca_renew_tls[] = {
 static const char *const passed[] = {
 	"key-type", "out", "chain", "root-key", "issuer-years", "tls-dns",
 	"tls-ip", "tls-days", "root-years", "revoke", "reason", "new-root-key",
+	"root-pin-file", "root-environ",
 };
 
 static const char *

@@ -197,6 +197,28 @@ questions(struct mm_cli *cli, const struct mm_args *a, struct mm_plan *p,
 	return hosts(p, list, why);
 }
 
+static enum mm_err
+root_token(const struct mm_args *a, struct mm_plan *p, struct mm_why *why)
+{
+	preset(p->root_key, sizeof(p->root_key), mm_arg(a, "root-key"), "");
+	preset(p->root_pin_file, sizeof(p->root_pin_file),
+	    mm_arg(a, "root-pin-file"), "");
+	preset(p->root_environ, sizeof(p->root_environ),
+	    mm_arg(a, "root-environ"), "");
+	if (p->root_key[0] == '\0')
+		return p->root_pin_file[0] == '\0' &&
+		    p->root_environ[0] == '\0' ? MM_OK : MM_FAIL(why, MM_EINPUT,
+		    "--root-pin-file, --root-environ: they are of a token: "
+		    "--root-key pkcs11:...");
+	if (strcmp(p->root, "external") == 0)
+		return MM_FAIL(why, MM_EINPUT, "--root-key: a root that is "
+		    "elsewhere has its key there");
+	return strncmp(p->root_key, MM_TOKEN_URI,
+	    sizeof(MM_TOKEN_URI) - 1) == 0 ? MM_OK : MM_FAIL(why, MM_EINPUT,
+	    "--root-key: want pkcs11:token=...;object=...; a key in a file is "
+	    "made in the signer's folder, and moved from there");
+}
+
 /* see plan.h */
 enum mm_err
 mm_plan_make(struct mm_cli *cli, const struct mm_args *a,
@@ -233,6 +255,7 @@ mm_plan_make(struct mm_cli *cli, const struct mm_args *a,
 	preset(p->pin_file, sizeof(p->pin_file), mm_arg(a, "pin-file"), "");
 	preset(p->key_environ, sizeof(p->key_environ),
 	    mm_arg(a, "key-environ"), "");
+	MM_TRY(root_token(a, p, why));
 	MM_TRY(mm_find_program("mintmark-keeper", p->keeper_program, why));
 	MM_TRY(mm_find_program("mintmark-signer", p->signer_program, why));
 	return mm_find_program("mintmarkd", p->server_program, why);

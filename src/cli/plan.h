@@ -18,6 +18,8 @@ struct mm_plan {
 	char signer_program[512], server_program[512], keeper_program[512];
 	char key[MM_PATH_MAX], pin_file[MM_PATH_MAX]; /* in a token, or "" */
 	char key_environ[MM_CONF_ITEM_MAX];
+	char root_key[MM_PATH_MAX], root_pin_file[MM_PATH_MAX]; /* the same */
+	char root_environ[MM_CONF_ITEM_MAX];
 	char public_url[MM_URL_MAX], devices_url[MM_URL_MAX + 32];
 	char operators_url[MM_URL_MAX + 32], origin[MM_URL_MAX];
 	char devices_listen[MM_LISTEN_MAX], operators_listen[MM_LISTEN_MAX];

@@ -32,6 +32,13 @@ enum mm_hsm_state {
 #define MM_HSM_TEXT     160
 
 struct mm_hsm;
+/*
+ * Keepers of a root's key, which no configuration names: it is the commands'
+ * own (--root-key, --new-root-key, then --root-pin-file and --root-environ).
+ * No issuer can have these names.
+ */
+#define MM_HSM_ROOT     "(root)"
+#define MM_HSM_NEW_ROOT "(new root)"
 /* keys: what mintmark-keeper appends to its program's arguments, --keys
  * "issuer=control:lane:lane...,..."; "" for none.  MM_ENOTFOUND: no keeper has
  * the issuer's key. */

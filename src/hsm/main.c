@@ -25,16 +25,37 @@
 #define KEYS_MAX 8192
 #define KEPT_MAX 64 /* as many issuers as a signer has */
 
+/* The program's words. */
+struct words {
+	int n;
+	char **word;
+};
+
+/* A flag's value, from *at on; NULL: it is not there any more. */
 static const char *
-config_of(int argc, char **argv)
+next_value(const struct words *w, const char *flag, int *at)
 {
-	for (int i = 2; i < argc; i++) {
-		if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
-			return argv[i + 1];
-		if (strncmp(argv[i], "--config=", 9) == 0)
-			return argv[i] + 9;
+	size_t n = strlen(flag);
+
+	for (; *at < w->n; ++*at) {
+		const char *word = w->word[*at];
+
+		if (strncmp(word, flag, n) != 0)
+			continue;
+		if (word[n] == '=')
+			return w->word[(*at)++] + n + 1;
+		if (word[n] == '\0' && *at + 1 < w->n)
+			return w->word[*at += 1];
 	}
 	return NULL;
+}
+
+static const char *
+value_of(const struct words *w, const char *flag)
+{
+	int at = 2;
+
+	return next_value(w, flag, &at);
 }
 
 /* Both ends of control and lanes: [0] the program's, [1] the keeper's. */
@@ -133,7 +154,7 @@ become(const struct mm_settings *set, pid_t parent, struct mm_why *why)
 	return MM_OK;
 }
 
-struct keeping { /* an issuer whose key is in a token */
+struct keeping { /* an issuer, or a root, whose key is in a token */
 	const struct mm_issuer_conf *conf;
 	struct mm_guard *guard;
 	uint8_t pin_id[32];
@@ -197,12 +218,56 @@ find_guard(struct keeping *all, size_t n, struct mm_why *why)
 	return mm_guard_new(&of->guard, why);
 }
 
+/* false: that root's key is in no token. */
+static bool
+root_of(const struct words *w, const char *flag, const char *name,
+    struct mm_issuer_conf *out)
+{
+	const char *key = value_of(w, flag), *v = value_of(w, "--root-pin-file");
+	int at = 2;
+
+	memset(out, 0, sizeof(*out));
+	if (key == NULL ||
+	    !mm_text_copy(out->key, sizeof(out->key), mm_bytes_of(key)) ||
+	    !mm_issuer_in_token(out))
+		return false;
+	snprintf(out->name, sizeof(out->name), "%s", name);
+	snprintf(out->pin_file, sizeof(out->pin_file), "%s", v ? v : "");
+	while (out->key_environ.n < MM_CONF_LIST_MAX &&
+	    (v = next_value(w, "--root-environ", &at)) != NULL)
+		(void)!mm_text_copy(out->key_environ.item[out->key_environ.n++],
+		    MM_CONF_ITEM_MAX, mm_bytes_of(v));
+	return true;
+}
+
+/* Of a program that makes and uses roots; it answers for what it was told. */
+static enum mm_err
+start_roots(const struct mm_config *c, const struct words *w,
+    struct keeping *all, size_t n, struct mm_buf *keys, struct mm_why *why)
+{
+	static const struct {
+		const char *flag, *name;
+	} roots[] = { { "--root-key", MM_HSM_ROOT },
+		{ "--new-root-key", MM_HSM_NEW_ROOT } };
+	struct mm_issuer_conf conf[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		if (!root_of(w, roots[i].flag, roots[i].name, &conf[i]))
+			continue;
+		all[n] = (struct keeping){ .conf = &conf[i] };
+		MM_TRY(find_guard(all, n, why));
+		MM_TRY(start(c, &all[n++], keys, why));
+	}
+	return MM_OK;
+}
+
 /* A configuration that cannot be read is the program's to complain about. */
 static enum mm_err
-start_all(const char *config, struct mm_buf *keys, struct mm_why *why)
+start_all(const struct words *w, struct mm_buf *keys, struct mm_why *why)
 {
 	MM_OWN(mm_config_free) struct mm_config *c = NULL;
-	struct keeping all[KEPT_MAX];
+	const char *config = value_of(w, "--config");
+	struct keeping all[KEPT_MAX + 2];
 	size_t n = 0;
 
 	if (config == NULL || mm_config_load(config, &c, NULL) != MM_OK)
@@ -217,6 +282,7 @@ start_all(const char *config, struct mm_buf *keys, struct mm_why *why)
 		MM_TRY(find_guard(all, n, why));
 		MM_TRY(start(c, &all[n++], keys, why));
 	}
+	MM_TRY(start_roots(c, w, all, n, keys, why));
 	return mm_buf_ok(keys, why);
 }
 
@@ -255,7 +321,7 @@ main(int argc, char **argv)
 		    "COMMAND --config FILE ...\n");
 		return mm_err_exit(MM_EINPUT);
 	}
-	if (start_all(config_of(argc, argv), &keys, &why) != MM_OK) {
+	if (start_all(&(struct words){ argc, argv }, &keys, &why) != MM_OK) {
 		fprintf(stderr, "mintmark-keeper: %s\n", why.text);
 		return mm_err_exit(why.code);
 	}

@@ -297,10 +297,15 @@ mm_root_open(struct mm_setup *s, const char *name, struct mm_ca *root,
 	MM_TRY(mm_ca_read(anchor, root, why));
 	if (s->o->root_key == NULL && access(key, F_OK) != 0)
 		return MM_FAIL(why, MM_ENOTFOUND, "the root's key is not here: "
-		    "--root-key FILE, from where it is kept; a root that is "
+		    "--root-key FILE|URI, where it is kept; a root that is "
 		    "elsewhere signs by itself");
-	MM_TRY(mm_key_load(s->o->root_key == NULL ? key : s->o->root_key,
-	    mm_secret_view(s->pass), s->stretched, &root->key, why));
+	if (mm_root_in_token(s->o->root_key))
+		MM_TRY(mm_root_token(s, s->o->root_key, NULL, &s->root_hsm,
+		    &root->key, why));
+	else
+		MM_TRY(mm_key_load(s->o->root_key == NULL ? key :
+		    s->o->root_key, mm_secret_view(s->pass), s->stretched,
+		    &root->key, why));
 	snprintf(root->issuer.name, sizeof(root->issuer.name), "%s",
 	    name[0] == '\0' ? "root" : name);
 	return mm_ca_check_pair(root, why);
@@ -323,6 +328,7 @@ mm_cmd_issuer(const struct mm_opts *o, struct mm_why *why)
 	MM_TRY(mm_root_open(&s, s.conf->set.root, &root, why));
 	by.key = root.key;
 	by.cert = mm_buf_view(&root.der);
+	by.hsm = s.root_hsm;
 	MM_TRY(mm_make_issuer(&s, &by, &key, &der, why));
 	mm_json_open(&s.json, '{');
 	MM_TRY(mm_json_cert(&s, "issuer", conf->name, conf->certificate,

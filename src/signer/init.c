@@ -153,6 +153,24 @@ place_root(struct mm_setup *s, struct mm_bytes der, struct mm_why *why)
 	    MM_OF_ROOT, why);
 }
 
+/* In a token one that is there is taken: who made it by the token's own means
+ * wants that one, and a run that failed leaves its own. */
+static enum mm_err
+make_root_key(struct mm_setup *s, EVP_PKEY **key, struct mm_why *why)
+{
+	char path[MM_PATH_MAX + 1];
+	enum mm_key_type type;
+
+	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
+	if (mm_root_in_token(s->o->root_key))
+		return mm_root_token(s, s->o->root_key, &type, &s->root_hsm,
+		    key, why);
+	MM_TRY(mm_root_key_path(&s->conf->set, s->conf->set.root, path, why));
+	MM_TRY(mm_key_make(type, key, why));
+	return mm_place_key(s, s->o->root_key != NULL ? s->o->root_key : path,
+	    *key, why);
+}
+
 /* RFC 5280 3.2: self-signed, for whoever pins it. */
 static enum mm_err
 make_root(struct mm_setup *s, EVP_PKEY **key, struct mm_buf *der,
@@ -162,18 +180,13 @@ make_root(struct mm_setup *s, EVP_PKEY **key, struct mm_buf *der,
 	struct mm_signing by = { .name = "root" };
 	struct mm_ca_fields f = { .subject = &subject, .ca = true,
 		.path_len = -1 };
-	char path[MM_PATH_MAX + 1];
 	uint8_t hash[32], spki[32];
-	enum mm_key_type type;
 	struct mm_cert c;
 
 	mm_default_subject(&s->conf->set, "Root CA", &subject);
-	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
-	MM_TRY(mm_root_key_path(&s->conf->set, s->conf->set.root, path, why));
-	MM_TRY(mm_key_make(type, key, why));
-	MM_TRY(mm_place_key(s, s->o->root_key != NULL ? s->o->root_key : path,
-	    *key, why));
+	MM_TRY(make_root_key(s, key, why));
 	by.key = *key;
+	by.hsm = s->root_hsm;
 	MM_TRY(mm_ca_dates(&by, s->o->root_years * YEAR_S, &f, why));
 	MM_TRY(mm_ca_sign(s, &by, *key, &f, der, why));
 	MM_TRY(place_root(s, mm_buf_view(der), why));
@@ -197,7 +210,8 @@ make_cas(struct mm_setup *s, struct mm_why *why)
 	MM_TRY(mm_setup_issuer(s, &conf, why));
 	MM_TRY(make_root(s, &root_key, &root, why));
 	by = (struct mm_signing){ .key = root_key,
-		.cert = mm_buf_view(&root), .name = "root" };
+		.cert = mm_buf_view(&root), .name = "root",
+		.hsm = s->root_hsm };
 	MM_TRY(mm_make_root_crls(s, &by, NULL, why));
 	MM_TRY(mm_make_issuer(s, &by, &key, &der, why));
 	MM_TRY(mm_json_cert(s, "issuer", conf->name, conf->certificate,

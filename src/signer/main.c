@@ -25,6 +25,7 @@ cmd_run(const struct mm_opts *o, struct mm_why *why)
 
 #define COMMON " config passphrase-fd keys "
 #define ISSUER " issuer issuer-subject key-type "
+#define ROOT   "root-key root-pin-file root-environ "
 #define TLS    " tls-dns tls-ip tls-days "
 
 static const struct {
@@ -35,20 +36,20 @@ static const struct {
 	{ "run", cmd_run, COMMON "links pulse-fd batch ",
 	    "serve the links (started by mintmarkd)" },
 	{ "init", mm_cmd_init,
-	    COMMON ISSUER TLS " root root-subject root-key root-years "
-	    "issuer-years request ",
+	    COMMON ISSUER TLS " root root-subject root-years "
+	    ROOT "issuer-years request ",
 	    "make keys, CAs and the journal, once" },
 	{ "request", mm_cmd_request, COMMON ISSUER "out ",
 	    "make an issuing CA's key and its request" },
 	{ "install", mm_cmd_install, COMMON "issuer chain ",
 	    "install the certificate that answers the request" },
-	{ "issuer", mm_cmd_issuer, COMMON ISSUER "issuer-years root-key ",
+	{ "issuer", mm_cmd_issuer, COMMON ISSUER "issuer-years " ROOT,
 	    "make one more issuing CA below the own root" },
-	{ "root", mm_cmd_root, COMMON "issuer root-subject root-key root-years "
+	{ "root", mm_cmd_root, COMMON "issuer root-subject root-years " ROOT
 	    "new-root-key key-type chain ",
 	    "another root in the place of --issuer's, and what joins both" },
 	{ "root-crl", mm_cmd_root_crl, COMMON
-	    "issuer root-key root-years revoke reason ",
+	    "issuer root-years " ROOT "revoke reason ",
 	    "the own root's revocation lists of the years to come" },
 	{ "renew-tls", mm_cmd_renew_tls, COMMON TLS "issuer ",
 	    "a new certificate for the TLS server" },

@@ -22,6 +22,8 @@ static const struct {
 	{ "root-subject", LIST, AT(root_subject), 0, 0 },
 	{ "root-key", TEXT, AT(root_key), 0, 0 },
 	{ "new-root-key", TEXT, AT(new_root_key), 0, 0 },
+	{ "root-pin-file", TEXT, AT(root_pin_file), 0, 0 },
+	{ "root-environ", LIST, AT(root_environ), 0, 0 },
 	{ "root-years", NUMBER, AT(root_years), 0, 1000 },
 	{ "issuer", TEXT, AT(issuer), 0, 0 },
 	{ "issuer-subject", LIST, AT(issuer_subject), 0, 0 },

@@ -12,10 +12,11 @@ struct mm_opts {
 	const char *links;
 	int64_t pulse_fd;      /* -1: nobody listens */
 	int root;
-	struct mm_conf_list root_subject, issuer_subject, tls_dns, tls_ip;
+	struct mm_conf_list root_subject, issuer_subject, tls_dns, tls_ip,
+	    root_environ; /* the keeper's */
 	const char *root_key, *issuer, *key_type, *request, *out, *chain, *from,
 	    *batch, *station, *orders_key, *recipient, *keys, *revoke, *reason,
-	    *new_root_key;
+	    *new_root_key, *root_pin_file;
 	int64_t root_years, issuer_years /* -1: as usual */, tls_days;
 	bool yes;
 };

@@ -134,6 +134,10 @@ take_key(struct mm_setup *s, const char *name, bool cut_off, EVP_PKEY **key,
 	enum mm_key_type type;
 
 	MM_TRY(mm_root_key_path(&s->conf->set, name, own, why));
+	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
+	if (mm_root_in_token(path))
+		return mm_root_token(s, path, cut_off ? NULL : &type,
+		    &s->new_root_hsm, key, why);
 	if (path == NULL)
 		path = own;
 	if (access(path, F_OK) == 0)
@@ -143,7 +147,6 @@ take_key(struct mm_setup *s, const char *name, bool cut_off, EVP_PKEY **key,
 		return MM_FAIL(why, MM_ENOTFOUND, "root: the key of the root "
 		    "that a run made which was cut off is not at %.90s: "
 		    "--new-root-key as then", path);
-	MM_TRY(mm_key_type_parse(s->o->key_type, &type, why));
 	MM_TRY(mm_key_make(type, key, why));
 	return mm_place_key(s, path, *key, why);
 }
@@ -154,7 +157,8 @@ sign_root(struct mm_setup *s, struct change *c, const char *name,
     struct mm_why *why)
 {
 	struct mm_conf_list subject = s->o->root_subject;
-	struct mm_signing by = { .name = name, .key = c->made.key };
+	struct mm_signing by = { .name = name, .key = c->made.key,
+		.hsm = s->new_root_hsm };
 	struct mm_ca_fields f = { .subject = &subject, .ca = true,
 		.path_len = -1 };
 	const char *dash = strrchr(name, '-');
@@ -198,7 +202,8 @@ make_own(struct mm_setup *s, struct change *c, struct mm_why *why)
 {
 	const char *name = s->conf->set.root;
 	struct mm_signing old = { .name = "root", .key = c->old.key,
-		.cert = part(c, OLD) }, made = { .name = name };
+		.cert = part(c, OLD), .hsm = s->root_hsm },
+		made = { .name = name, .hsm = s->new_root_hsm };
 
 	MM_TRY(sign_root(s, c, name, why));
 	made.key = c->made.key;
@@ -301,7 +306,7 @@ publish(struct mm_setup *s, const struct change *c, struct mm_why *why)
 	const struct mm_bytes links[] = { part(c, OLD), part(c, NEW_WITH_OLD),
 		part(c, OLD_WITH_NEW) }, root = part(c, NEW);
 	struct mm_signing by = { .name = set->root, .key = c->made.key,
-		.cert = root };
+		.cert = root, .hsm = s->new_root_hsm };
 
 	if (by.key != NULL)
 		MM_TRY(mm_make_root_crls(s, &by, NULL, why));

@@ -203,7 +203,7 @@ mm_make_root_crls(struct mm_setup *s, const struct mm_signing *root,
 	MM_TRY(mm_issuer_make(&issuer, &conf, "", root->cert, why));
 	MM_TRY(find_first(&y, s->conf->set.root_crl, root->cert, why));
 	MM_TRY(keep_others(&y, s->conf->set.root_crl, root->cert, why));
-	MM_TRY(mm_sign_new(NULL, root->key, &key, why));
+	MM_TRY(mm_signing_new(root, &key, why));
 	y.key = key;
 	return make(s, &y, why);
 }
@@ -240,6 +240,7 @@ root_crl(struct mm_setup *s, struct mm_root_revoked *revoked,
 	    s->conf->set.root, &root, why));
 	by.key = root.key;
 	by.cert = mm_buf_view(&root.der);
+	by.hsm = s->root_hsm;
 	if (s->o->revoke != NULL)
 		MM_TRY(mm_root_revoke(s, &by, revoked, why));
 	mm_json_open(&s->json, '{');

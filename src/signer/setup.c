@@ -49,6 +49,8 @@ mm_setup_done(struct mm_setup *s)
 {
 	mm_record_close(&s->record);
 	mm_hsm_free(&s->hsm);
+	mm_hsm_free(&s->root_hsm);
+	mm_hsm_free(&s->new_root_hsm);
 	mm_stretched_free(&s->stretched);
 	mm_secret_free(&s->pass);
 	mm_config_free(&s->conf);

@@ -19,6 +19,7 @@ struct mm_setup {
 	struct mm_record *record;
 	struct mm_hsm *hsm; /* the issuer's, once its key was opened */
 	bool key_made;      /* in there, just now */
+	struct mm_hsm *root_hsm, *new_root_hsm; /* the same of roots */
 	struct mm_buf text; /* the JSON */
 	struct mm_json json;
 };
@@ -93,6 +94,14 @@ MM_MUST enum mm_err mm_setup_key(struct mm_setup *s,
  * another issuer's, or a file of another type. */
 MM_MUST enum mm_err mm_setup_new_key(struct mm_setup *s,
     const struct mm_issuer_conf *conf, EVP_PKEY **key, struct mm_why *why);
+/* Whether that is a root's key in a token, and not a file. */
+bool mm_root_in_token(const char *key);
+/* The public half of one, whose token *hsm has from then on: s->root_hsm or
+ * s->new_root_hsm.  make: a key of that type if there is none; NULL:
+ * MM_ENOTFOUND. */
+MM_MUST enum mm_err mm_root_token(struct mm_setup *s, const char *uri,
+    const enum mm_key_type *make, struct mm_hsm **hsm, EVP_PKEY **key,
+    struct mm_why *why);
 /* "key" and "key_made", of a key in a token. */
 void mm_json_token(struct mm_setup *s, const struct mm_issuer_conf *conf);
 MM_MUST enum mm_err mm_signing_new(const struct mm_signing *by,

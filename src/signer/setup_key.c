@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,19 +21,19 @@ mm_signing_new(const struct mm_signing *by, struct mm_sign **out,
  * one that is taken is good for the signer, too. */
 static enum mm_err
 open_token(struct mm_setup *s, const struct mm_issuer_conf *conf,
-    struct mm_why *why)
+    struct mm_hsm **hsm, struct mm_why *why)
 {
 	static const struct mm_bytes none = { NULL, 0 };
 	struct mm_hsm_begin b = { .refused = "", .by_hand = true,
 		.pin = conf->pin_file[0] == '\0' ? mm_secret_view(s->pass) :
 		    none };
 
-	if (s->hsm != NULL)
+	if (*hsm != NULL)
 		return MM_OK;
-	MM_TRY(mm_hsm_attach(s->o->keys, conf->name, &s->hsm, why));
-	MM_TRY(mm_hsm_begin(s->hsm, &b, why));
-	MM_TRY(mm_hsm_ready(s->hsm, why));
-	return mm_far_mark(&s->conf->set, conf, s->hsm, MM_HSM_READY, why);
+	MM_TRY(mm_hsm_attach(s->o->keys, conf->name, hsm, why));
+	MM_TRY(mm_hsm_begin(*hsm, &b, why));
+	MM_TRY(mm_hsm_ready(*hsm, why));
+	return mm_far_mark(&s->conf->set, conf, *hsm, MM_HSM_READY, why);
 }
 
 /* see setup.h */
@@ -45,7 +46,7 @@ mm_setup_key(struct mm_setup *s, const struct mm_issuer_conf *conf,
 	if (!mm_issuer_in_token(conf))
 		return mm_key_load(conf->key, mm_secret_view(s->pass),
 		    s->stretched, key, why);
-	MM_TRY(open_token(s, conf, why));
+	MM_TRY(open_token(s, conf, &s->hsm, why));
 	MM_TRY(mm_hsm_public(s->hsm, &spki, why));
 	return mm_far_key(mm_buf_view(&spki), key, why);
 }
@@ -60,7 +61,7 @@ take_or_make(struct mm_setup *s, const struct mm_issuer_conf *conf,
 	struct mm_why none = { 0 };
 	enum mm_err rc;
 
-	MM_TRY(open_token(s, conf, why));
+	MM_TRY(open_token(s, conf, &s->hsm, why));
 	rc = mm_hsm_public(s->hsm, &spki, &none);
 	s->key_made = rc == MM_ENOTFOUND;
 	if (s->key_made)
@@ -119,6 +120,55 @@ mm_setup_new_key(struct mm_setup *s, const struct mm_issuer_conf *conf,
 		return take_left(s, conf, type, key, why);
 	MM_TRY(mm_key_make(type, key, why));
 	return mm_place_key(s, conf->key, *key, why);
+}
+
+/* see setup.h */
+bool
+mm_root_in_token(const char *key)
+{
+	return key != NULL &&
+	    strncmp(key, MM_TOKEN_URI, sizeof(MM_TOKEN_URI) - 1) == 0;
+}
+
+static enum mm_err
+root_token(struct mm_setup *s, const struct mm_issuer_conf *conf,
+    const enum mm_key_type *make, struct mm_hsm **hsm, struct mm_buf *spki,
+    struct mm_why *why)
+{
+	struct mm_why none = { 0 };
+	enum mm_err rc;
+
+	MM_TRY(open_token(s, conf, hsm, why));
+	rc = mm_hsm_public(*hsm, spki, &none);
+	if (rc == MM_ENOTFOUND && make != NULL)
+		return mm_hsm_make(*hsm, *make, spki, why);
+	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", none.text);
+}
+
+/* see setup.h; what goes wrong is told with the URI but for its query, which is
+ * about the module */
+enum mm_err
+mm_root_token(struct mm_setup *s, const char *uri,
+    const enum mm_key_type *make, struct mm_hsm **hsm, EVP_PKEY **key,
+    struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf spki = MM_BUF_INIT(4096);
+	struct mm_issuer_conf conf = { .name = "" };
+	struct mm_why cause = { 0 };
+	enum mm_err rc;
+
+	snprintf(conf.name, sizeof(conf.name), "%s",
+	    hsm == &s->root_hsm ? MM_HSM_ROOT : MM_HSM_NEW_ROOT);
+	snprintf(conf.key, sizeof(conf.key), "%s", uri);
+	if (s->o->root_pin_file != NULL)
+		snprintf(conf.pin_file, sizeof(conf.pin_file), "%s",
+		    s->o->root_pin_file);
+	rc = root_token(s, &conf, make, hsm, &spki, &cause);
+	if (rc != MM_OK)
+		return MM_FAIL(why, rc, "the root's key %.*s: %.120s",
+		    (int)strcspn(uri, "?") < 90 ? (int)strcspn(uri, "?") : 90,
+		    uri, cause.text);
+	return mm_far_key(mm_buf_view(&spki), key, why);
 }
 
 /* see setup.h */
