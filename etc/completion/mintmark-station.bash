@@ -16,7 +16,7 @@ _mintmark_station() {
 	run) w='--config --once --accept-clock --supervisor-badge-file --reason --tty --json ' ;;
 	status) w='--config --json ' ;;
 	release) w='--config --serial --supervisor-badge-file --reason --json ' ;;
-	scrap) w='--config --serial --supervisor-badge-file --reason --json ' ;;
+	scrap) w='--config --serial --over-allowance --supervisor-badge-file --reason --json ' ;;
 	import) w='--config --order --json ' ;;
 	export) w='--config --out --from --mirror --json ' ;;
 	api-key) w='--config --name --remove --json ' ;;

@@ -143,6 +143,16 @@ read_profiles(struct mm_sync *s, struct mm_sync_batch *k, struct mm_why *why)
 	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
 }
 
+/* A station that signs by itself has its places back when it scraps a unit,
+ * and tells of that after its certificates: by its order it signs for share
+ * and allowance, and no more. */
+static int64_t
+signed_at_most(const struct mm_production *b, const struct mm_quota *q,
+    int64_t share, int64_t scrap)
+{
+	return b->mode == MM_WORK_OFFLINE ? share + scrap : q->most;
+}
+
 static enum mm_err
 read_batch(struct mm_sync *s, const char *id, struct mm_sync_batch *k,
     struct mm_why *why)
@@ -155,11 +165,12 @@ read_batch(struct mm_sync *s, const char *id, struct mm_sync_batch *k,
 	MM_TRY(read_profiles(s, k, why));
 	k->share = mm_production_share_of(k->b, s->station->id);
 	MM_TRY(mm_quota_get(s->d->r, k->b, "", &q, why));
-	k->most = q.most;
+	k->most = signed_at_most(k->b, &q, k->b->quantity, k->b->scrap);
 	if (k->share == NULL)
 		return MM_OK;
 	MM_TRY(mm_quota_get(s->d->r, k->b, s->station->id, &q, why));
-	k->station_most = q.most;
+	k->station_most = signed_at_most(k->b, &q, k->share->n,
+	    k->share->scrap);
 	return MM_OK;
 }
 

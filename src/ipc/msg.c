@@ -237,6 +237,15 @@ static const struct mm_field duty_adopt_rep[] = {
 	U8(mm_duty_adopt_rep, again),
 };
 
+static const struct mm_field duty_scrap_req[] = {
+	TEXT(mm_duty_scrap_req, device),
+	FIXED(mm_duty_scrap_req, spki_sha256),
+};
+static const struct mm_field duty_scrap_rep[] = {
+	U64(mm_duty_scrap_rep, scrapped),
+	U64(mm_duty_scrap_rep, most),
+};
+
 static const struct mm_field duty_extend_req[] = {
 	TEXT(mm_duty_extend_req, line),
 };

@@ -65,7 +65,8 @@ enum mm_link {
 	X(MM_IPC_CONFIG_SIGN, config_sign, MM_LINK_OCSP)                  \
 	X(MM_IPC_DUTY_ADOPT, duty_adopt, MM_LINK_ISSUE)                   \
 	X(MM_IPC_FORWARD, forward, MM_LINK_REGISTRAR | MM_LINK_EST)       \
-	X(MM_IPC_DUTY_NONCE, duty_nonce, MM_LINK_ISSUE)
+	X(MM_IPC_DUTY_NONCE, duty_nonce, MM_LINK_ISSUE)                   \
+	X(MM_IPC_DUTY_SCRAP, duty_scrap, MM_LINK_ISSUE)
 
 enum mm_ipc_kind {
 	MM_IPC_NONE,
@@ -298,6 +299,19 @@ struct mm_duty_adopt_req {
 	struct mm_bytes hardware, signature;
 };
 struct mm_duty_adopt_rep { uint8_t again; /* the pair was counted before */ };
+
+/*
+ * The pair's board is thrown away, and gives its place in the share back: for
+ * so many as the order says, each once; from then on the pair is given no
+ * certificate.  MM_EPOLICY: so many have; MM_ECONFLICT: it has before;
+ * MM_ENOTFOUND: nothing was signed for the pair by orders of this batch;
+ * MM_EAGAIN: the disk does not take it.
+ */
+struct mm_duty_scrap_req {
+	char device[MM_DEVICE_ID_MAX + 1];
+	uint8_t spki_sha256[32];
+};
+struct mm_duty_scrap_rep { uint64_t scrapped, most; };
 
 /* A line that extends the order (work/order.h).  MM_EPOLICY: not of this
  * order, not signed, or less than it has; MM_EINPUT: no such line. */

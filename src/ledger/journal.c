@@ -25,6 +25,7 @@ static const char *const kinds[MM_J_KINDS] = {
 	[MM_J_RESPONDER] = "responder",
 	[MM_J_SHARD] = "shard",
 	[MM_J_CONFIGURATION] = "configuration",
+	[MM_J_SCRAPPED] = "scrapped",
 };
 
 #define COL(key, type, f, must)                                      \

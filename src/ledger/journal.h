@@ -63,6 +63,9 @@ enum mm_journal_kind {
 	MM_J_CONFIGURATION, /* a fielded device's; number: its version, issuer
 			   * and serial: the certificate of who signed,
 			   * document: its mark (pki/confdoc.h) */
+	MM_J_SCRAPPED,    /* a station's unit gives its place in the share
+			   * back; device, spki: the unit, number: the
+			   * order's, authority as there */
 	MM_J_KINDS
 };
 const char *mm_journal_kind_name(enum mm_journal_kind k);

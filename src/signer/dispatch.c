@@ -46,6 +46,7 @@ static const struct {
 	[MM_IPC_CONFIG_SIGN] = { mm_on_config_sign, SECRET },
 	[MM_IPC_DUTY_ADOPT] = { mm_on_duty_adopt, 0 },
 	[MM_IPC_DUTY_NONCE] = { mm_on_duty_nonce, 0 },
+	[MM_IPC_DUTY_SCRAP] = { mm_on_duty_scrap, 0 },
 };
 
 static void

@@ -34,20 +34,20 @@ enum mm_err
 mm_duty_right(const struct mm_duty *l, struct mm_why *why)
 {
 	uint64_t share = mm_duty_share(l);
-	uint64_t lost = (uint64_t)l->order->share - share;
+	uint64_t lost = mm_duty_lost(l);
 
 	MM_TRY(check_order(l, why));
 	if (mm_quota_counted(l->quota) < share)
 		return MM_OK;
 	if (lost == 0)
 		return MM_FAIL(why, MM_EPOLICY,
-		    "order: all %" PRId64 " of "
+		    "order: all %" PRIu64 " of "
 		    "this station's share are made",
-		    l->order->share);
+		    mm_duty_whole(l));
 	return MM_FAIL(why, MM_EPOLICY,
-	    "order: all %" PRId64 " of this station's share are made, or "
+	    "order: all %" PRIu64 " of this station's share are made, or "
 	    "were lost (%" PRIu64 ") when the signer was cut off",
-	    l->order->share, lost);
+	    mm_duty_whole(l), lost);
 }
 
 /* see duty.h */
@@ -125,6 +125,13 @@ settle(struct mm_signer *s, struct mm_duty *l, struct mm_why *why)
 	MM_TRY(mm_quota_last(l->quota, &l->arena, &last, why));
 	MM_TRY(mm_duty_line(l, &last, &line, why));
 	return write_line(s, l, &line, why);
+}
+
+/* see duty.h */
+enum mm_err
+mm_duty_settle(struct mm_signer *s, struct mm_why *why)
+{
+	return settle(s, s->duty, why);
 }
 
 /* see duty.h */
@@ -250,6 +257,9 @@ mm_duty_again(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	mm_csr_key_hash(&csr, pair.spki_sha256);
 	memcpy(pair.device, q->device, sizeof(pair.device));
 	MM_TRY(mm_duty_find(w, &pair, i, &p, why));
+	if (p.scrapped)
+		return MM_FAIL(why, MM_EPOLICY, "order: %s was scrapped with "
+		    "this key: it gets no certificate", q->device);
 	MM_TRY(mm_csr_verify(&csr, NULL, w->templates, why));
 	MM_TRY(mm_cert_walk(p.der, &c, why));
 	MM_INVARIANT(c.serial.n == sizeof(rep->serial));
@@ -299,7 +309,7 @@ fill_right(struct mm_worker *w, struct mm_duty *l,
 	rep->may = rc == MM_OK && stopped == NULL;
 	rep->over = check_order(l, NULL) != MM_OK;
 	rep->counted = mm_quota_counted(l->quota);
-	rep->lost = (uint64_t)l->order->share - mm_duty_share(l);
+	rep->lost = mm_duty_lost(l);
 	if (l->barred == MM_EPOLICY)
 		rep->counter = MM_IPC_COUNTER_BACK;
 	else if (l->barred != MM_OK || rc == MM_EAGAIN)
@@ -321,7 +331,7 @@ mm_on_duty_status(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 		    "order");
 	pthread_mutex_lock(&l->lock);
 	fill_right(w, l, rep);
-	rep->share = (uint64_t)l->order->share;
+	rep->share = mm_duty_whole(l);
 	rep->until_ms = (uint64_t)l->order->until_ms;
 	pthread_mutex_unlock(&l->lock);
 	memcpy(rep->batch, l->order->batch, sizeof(rep->batch));

@@ -107,6 +107,10 @@ MM_MUST enum mm_err mm_duty_counter_load(
     struct mm_signer *s, struct mm_why *why);
 /* The caller holds the lock, also below.  What may be counted of the share. */
 uint64_t mm_duty_share(const struct mm_duty *l);
+/* What the order's and those that were scrapped come to; what of it was lost
+ * with leases. */
+uint64_t mm_duty_whole(const struct mm_duty *l);
+uint64_t mm_duty_lost(const struct mm_duty *l);
 /* Before one more is counted.  MM_EAGAIN, MM_EPOLICY. */
 MM_MUST enum mm_err mm_duty_counter_take(
     struct mm_duty *l, struct mm_why *why);
@@ -130,6 +134,8 @@ MM_MUST enum mm_err mm_duty_right(const struct mm_duty *l,
 MM_MUST enum mm_err mm_duty_count_pair(struct mm_worker *w,
     const struct mm_quota_pair *p, struct mm_journal_line *line,
     struct mm_why *why);
+/* The pair that was counted last is in the journal. */
+MM_MUST enum mm_err mm_duty_settle(struct mm_signer *s, struct mm_why *why);
 /* Without the lock: whether the serial number is the order's; what the pair
  * has, as mm_duty_again finds it: der and chain are i's. */
 bool mm_duty_orders(const struct mm_duty *l, const char *serial);

@@ -108,12 +108,29 @@ mm_duty_counter_load(struct mm_signer *s, struct mm_why *why)
 
 /* see duty.h */
 uint64_t
+mm_duty_whole(const struct mm_duty *l)
+{
+	uint64_t back = mm_quota_scrapped(l->quota);
+	uint64_t most = (uint64_t)l->order->scrap;
+
+	return (uint64_t)l->order->share + (back < most ? back : most);
+}
+
+/* see duty.h */
+uint64_t
+mm_duty_lost(const struct mm_duty *l)
+{
+	uint64_t lost = l->counter == NULL ? 0 : mm_counter_lost(l->counter);
+	uint64_t whole = mm_duty_whole(l);
+
+	return lost < whole ? lost : whole;
+}
+
+/* see duty.h */
+uint64_t
 mm_duty_share(const struct mm_duty *l)
 {
-	uint64_t share = (uint64_t)l->order->share;
-	uint64_t lost = l->counter == NULL ? 0 : mm_counter_lost(l->counter);
-
-	return lost < share ? share - lost : 0;
+	return mm_duty_whole(l) - mm_duty_lost(l);
 }
 
 /* What was put back shows at the first look that contradicts. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,10 +23,11 @@ enum { HEAD_N = 8, BODY_MAX = MM_QUOTA_RECORD - HEAD_N, SLOTS_LEAST = 1024 };
 struct slot {
 	uint64_t key; /* 0: free */
 	uint64_t at;
+	bool scrapped;
 };
 struct mm_quota {
 	int fd;
-	uint64_t n, end, last;
+	uint64_t n, scrapped, end, last;
 	struct slot *slot;
 	size_t slots;
 };
@@ -42,13 +44,13 @@ key_of(const char *device, const uint8_t spki[32])
 }
 
 static void
-put_slot(struct slot *slot, size_t slots, uint64_t key, uint64_t at)
+put_slot(struct slot *slot, size_t slots, const struct slot *one)
 {
-	size_t i = key % slots;
+	size_t i = one->key % slots;
 
 	while (slot[i].key != 0)
 		i = (i + 1) % slots;
-	slot[i] = (struct slot){ key, at };
+	slot[i] = *one;
 }
 
 /* At most half of them are taken, so every search ends. */
@@ -65,7 +67,7 @@ make_room(struct mm_quota *q, struct mm_why *why)
 		return MM_FAIL(why, MM_ENOMEM, "quota: out of memory");
 	for (size_t i = 0; i < q->slots; i++)
 		if (q->slot[i].key != 0)
-			put_slot(slot, slots, q->slot[i].key, q->slot[i].at);
+			put_slot(slot, slots, &q->slot[i]);
 	free(q->slot);
 	q->slot = slot;
 	q->slots = slots;
@@ -74,21 +76,31 @@ make_room(struct mm_quota *q, struct mm_why *why)
 
 /* ---- a record ---- */
 
+/* What a signature was given for. */
+static void
+put_given(const struct mm_quota_pair *p, struct mm_buf *body)
+{
+	mm_buf_block16(body, mm_bytes_of(p->profile));
+	mm_buf_block16(body, mm_bytes_of(p->issuer));
+	mm_buf_put(body, p->spki_sha256, 32);
+	mm_buf_put(body, p->tbs_sha256, 32);
+	mm_buf_block32(body, p->der);
+	if (p->chain.n > 0)
+		mm_buf_block32(body, p->chain);
+}
+
 static void
 encode(const struct mm_quota_pair *p, struct mm_buf *out)
 {
 	struct mm_buf body = MM_BUF_INIT(BODY_MAX);
 
-	mm_buf_u64(&body, p->number);
+	mm_buf_u64(&body, p->scrapped ? 0 : p->number);
 	mm_buf_u64(&body, (uint64_t)p->at_ms);
 	mm_buf_block16(&body, mm_bytes_of(p->device));
-	mm_buf_block16(&body, mm_bytes_of(p->profile));
-	mm_buf_block16(&body, mm_bytes_of(p->issuer));
-	mm_buf_put(&body, p->spki_sha256, 32);
-	mm_buf_put(&body, p->tbs_sha256, 32);
-	mm_buf_block32(&body, p->der);
-	if (p->chain.n > 0)
-		mm_buf_block32(&body, p->chain);
+	if (p->scrapped)
+		mm_buf_put(&body, p->spki_sha256, 32);
+	else
+		put_given(p, &body);
 	mm_buf_u32(out, (uint32_t)body.n);
 	mm_buf_u32(out, mm_crc32(mm_buf_view(&body)));
 	mm_buf_bytes(out, mm_buf_view(&body));
@@ -108,21 +120,31 @@ take_hash(struct mm_rd *r, uint8_t out[32])
 }
 
 static bool
+take_given(struct mm_rd *r, struct mm_quota_pair *out)
+{
+	bool ok =
+	    mm_text_copy(out->profile, sizeof(out->profile), mm_rd_block16(r));
+
+	ok &= mm_text_copy(out->issuer, sizeof(out->issuer), mm_rd_block16(r));
+	ok &= take_hash(r, out->spki_sha256);
+	ok &= take_hash(r, out->tbs_sha256);
+	out->der = mm_rd_block32(r);
+	out->chain = r->left > 0 ? mm_rd_block32(r) : (struct mm_bytes){ 0 };
+	return ok;
+}
+
+static bool
 decode(struct mm_bytes body, struct mm_quota_pair *out)
 {
 	struct mm_rd r = mm_rd_over(body);
 	bool ok;
 
 	out->number = mm_rd_u64(&r);
+	out->scrapped = out->number == 0;
 	out->at_ms = (int64_t)mm_rd_u64(&r);
 	ok = mm_text_copy(out->device, sizeof(out->device), mm_rd_block16(&r));
-	ok &=
-	    mm_text_copy(out->profile, sizeof(out->profile), mm_rd_block16(&r));
-	ok &= mm_text_copy(out->issuer, sizeof(out->issuer), mm_rd_block16(&r));
-	ok &= take_hash(&r, out->spki_sha256);
-	ok &= take_hash(&r, out->tbs_sha256);
-	out->der = mm_rd_block32(&r);
-	out->chain = r.left > 0 ? mm_rd_block32(&r) : (struct mm_bytes){ 0 };
+	ok &= out->scrapped ? take_hash(&r, out->spki_sha256)
+			    : take_given(&r, out);
 	return mm_rd_end(&r) && ok && mm_device_id_valid(out->device);
 }
 
@@ -158,6 +180,75 @@ any_behind(struct mm_bytes rest)
 	return false;
 }
 
+static void
+add_slot(struct mm_quota *q, const struct mm_quota_pair *p)
+{
+	const struct slot one = { key_of(p->device, p->spki_sha256), q->end,
+		false };
+
+	put_slot(q->slot, q->slots, &one);
+	q->last = q->end;
+	q->n++;
+}
+
+/* That of the pair; read: its record, from wherever that is. */
+typedef bool read_fn(const void *ctx, uint64_t at, struct mm_quota_pair *out);
+
+static struct slot *
+find_slot(const struct mm_quota *q, const char *device,
+    const uint8_t spki[32], read_fn *read, const void *ctx)
+{
+	uint64_t key = key_of(device, spki);
+	size_t i = q->slots == 0 ? 0 : key % q->slots;
+	struct mm_quota_pair p;
+
+	for (; q->slots > 0 && q->slot[i].key != 0; i = (i + 1) % q->slots)
+		if (q->slot[i].key == key &&
+		    read(ctx, q->slot[i].at, &p) &&
+		    strcmp(p.device, device) == 0 &&
+		    memcmp(p.spki_sha256, spki, 32) == 0)
+			return &q->slot[i];
+	return NULL;
+}
+
+static bool
+read_mapped(const void *ctx, uint64_t at, struct mm_quota_pair *out)
+{
+	const struct mm_bytes *all = ctx;
+
+	return read_record(
+	    (struct mm_bytes){ all->p + at, all->n - at }, out) > 0;
+}
+
+/* Of a pair that stands before it, once: anything else was put there. */
+static bool
+take_scrap(struct mm_quota *q, const struct mm_bytes *all,
+    const struct mm_quota_pair *p)
+{
+	struct slot *s =
+	    find_slot(q, p->device, p->spki_sha256, read_mapped, all);
+
+	if (s == NULL || s->scrapped)
+		return false;
+	s->scrapped = true;
+	q->scrapped++;
+	return true;
+}
+
+static enum mm_err
+take_one(struct mm_quota *q, const struct mm_bytes *all,
+    const struct mm_quota_pair *p, struct mm_why *why)
+{
+	if (!p->scrapped) {
+		MM_TRY(make_room(q, why));
+		add_slot(q, p);
+	} else if (!take_scrap(q, all, p)) {
+		return MM_FAIL(why, MM_EPOLICY, "quota: %s is scrapped in it, "
+		    "and was never made, or twice", p->device);
+	}
+	return MM_OK;
+}
+
 static enum mm_err
 take_all(struct mm_quota *q, struct mm_bytes all, struct mm_why *why)
 {
@@ -167,12 +258,8 @@ take_all(struct mm_quota *q, struct mm_bytes all, struct mm_why *why)
 	while ((n = read_record(
 		    (struct mm_bytes){ all.p + q->end, all.n - q->end }, &p)) >
 	       0) {
-		MM_TRY(make_room(q, why));
-		put_slot(
-		    q->slot, q->slots, key_of(p.device, p.spki_sha256), q->end);
-		q->last = q->end;
+		MM_TRY(take_one(q, &all, &p, why));
 		q->end += n;
-		q->n++;
 	}
 	if (all.n - q->end > BODY_MAX + HEAD_N ||
 	    any_behind((struct mm_bytes){ all.p + q->end, all.n - q->end }))
@@ -251,6 +338,13 @@ mm_quota_counted(const struct mm_quota *q)
 	return q->n;
 }
 
+/* see quota.h */
+uint64_t
+mm_quota_scrapped(const struct mm_quota *q)
+{
+	return q->scrapped;
+}
+
 static enum mm_err
 read_at(const struct mm_quota *q, uint64_t at, struct mm_buf *arena,
     struct mm_quota_pair *out, struct mm_why *why)
@@ -282,6 +376,7 @@ mm_quota_find(const struct mm_quota *q, const char *device,
 		if (q->slot[i].key != key)
 			continue;
 		MM_TRY(read_at(q, q->slot[i].at, arena, out, why));
+		out->scrapped = q->slot[i].scrapped;
 		if (strcmp(out->device, device) == 0 &&
 		    memcmp(out->spki_sha256, spki, 32) == 0)
 			return MM_OK;
@@ -343,9 +438,85 @@ mm_quota_count(struct mm_quota *q, uint64_t share,
 	MM_TRY(make_room(q, why));
 	MM_TRY(append(q, mm_buf_view(&b), why));
 	mm_die_at("counted");
-	put_slot(q->slot, q->slots, key_of(p->device, p->spki_sha256), q->end);
-	q->last = q->end;
+	add_slot(q, p);
 	q->end += b.n;
-	q->n++;
+	return MM_OK;
+}
+
+/* ---- what is scrapped ---- */
+
+struct on_disk {
+	const struct mm_quota *q;
+	struct mm_buf *arena;
+};
+
+static bool
+read_disk(const void *ctx, uint64_t at, struct mm_quota_pair *out)
+{
+	const struct on_disk *d = ctx;
+
+	return read_at(d->q, at, d->arena, out, NULL) == MM_OK;
+}
+
+static enum mm_err
+look(const struct mm_quota *q, uint64_t most, const struct mm_quota_pair *p,
+    struct slot **out, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done)
+	struct mm_buf arena = MM_BUF_INIT(HEAD_N + BODY_MAX);
+	const struct on_disk disk = { q, &arena };
+
+	*out = find_slot(q, p->device, p->spki_sha256, read_disk, &disk);
+	if (*out == NULL)
+		return MM_FAIL(why, MM_ENOTFOUND, "quota: nothing was made "
+		    "for this key as %s", p->device);
+	if ((*out)->scrapped)
+		return MM_FAIL(why, MM_ECONFLICT, "quota: %s was scrapped "
+		    "with this key before", p->device);
+	return q->scrapped < most ? MM_OK : MM_FAIL(why, MM_EPOLICY,
+	    "quota: all %" PRIu64 " that may be scrapped of this station's "
+	    "share are", most);
+}
+
+static void
+name_pair(struct mm_quota_pair *p, const char *device,
+    const uint8_t spki[32])
+{
+	*p = (struct mm_quota_pair){ .scrapped = true };
+	snprintf(p->device, sizeof(p->device), "%s", device);
+	memcpy(p->spki_sha256, spki, 32);
+}
+
+/* see quota.h */
+enum mm_err
+mm_quota_scrap_look(const struct mm_quota *q, uint64_t most,
+    const char *device, const uint8_t spki[32], struct mm_why *why)
+{
+	struct mm_quota_pair p;
+	struct slot *s = NULL;
+
+	name_pair(&p, device, spki);
+	return look(q, most, &p, &s, why);
+}
+
+/* see quota.h */
+enum mm_err
+mm_quota_scrap(struct mm_quota *q, uint64_t most, const char *device,
+    const uint8_t spki[32], int64_t at_ms, struct mm_why *why)
+{
+	MM_OWN(mm_buf_done) struct mm_buf b = MM_BUF_INIT(HEAD_N + BODY_MAX);
+	struct mm_quota_pair p;
+	struct slot *s = NULL;
+
+	name_pair(&p, device, spki);
+	p.at_ms = at_ms;
+	MM_TRY(look(q, most, &p, &s, why));
+	encode(&p, &b);
+	MM_TRY(mm_buf_ok(&b, why));
+	MM_TRY(append(q, mm_buf_view(&b), why));
+	mm_die_at("scrapped");
+	s->scrapped = true;
+	q->scrapped++;
+	q->end += b.n;
 	return MM_OK;
 }

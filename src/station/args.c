@@ -24,7 +24,9 @@ const struct mm_station_command mm_station_commands[] = {
 	{ "release", "a supervisor: let a unit be tried again that was put "
 	    "aside; what board its label was for is forgotten, and the centre "
 	    "decides" },
-	{ "scrap", "a supervisor: throw a unit away; its label is used up" },
+	{ "scrap", "a supervisor: throw a unit away; its label is used up, and "
+	    "one that was signed for here and did not prove its identity gives "
+	    "its quota back, within the order's allowance" },
 	{ "import", "give a work order, from a stick, to this station's "
 	    "signer, which verifies it" },
 	{ "export", "write what was made offline to a file, for the centre" },
@@ -73,6 +75,9 @@ const struct mm_station_option mm_station_options[] = {
 	{ "--name", "NAME", "whose key it is", AT(name), API_KEY },
 	{ "--remove", NULL, "the key is none from now on", AT(remove),
 	    API_KEY },
+	{ "--over-allowance", NULL, "scrap: no more may be scrapped within the "
+	    "order's allowance; this one gives no quota back", AT(over),
+	    SCRAP },
 	{ "--once", NULL, "end when all that was scanned is done and standard "
 	    "input has ended", AT(once), RUN },
 	{ "--accept-clock", NULL, "a supervisor says that this station's "

@@ -17,7 +17,7 @@ struct mm_station_args {
 	const char *operator_badge, *supervisor_badge, *reason;
 	const char *config, *serial, *fixture, *order, *out, *name;
 	const char *mirror, *times, *from;
-	bool json, accept_clock, once, remove, tty;
+	bool json, accept_clock, once, remove, tty, over;
 };
 
 struct mm_station_option {

@@ -119,8 +119,9 @@ void mm_crew_decided(struct mm_crew *c);
 
 /* A decision, on the disk before it is made: state/decisions, a line of JSON
  * each.  MM_EINPUT: no reason was given; MM_ELIMIT: more than 200 bytes. */
+#define MM_CREW_SCRAP_OVER "scrap-over"
 struct mm_crew_decision {
-	const char *what;   /* release, scrap, clock */
+	const char *what;   /* release, scrap, scrap-over, clock */
 	const char *device; /* "" none */
 	const char *by, *reason;
 };

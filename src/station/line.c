@@ -681,13 +681,15 @@ mm_line_may_decide(struct mm_line *l, const char *serial,
 /* see line.h */
 enum mm_err
 mm_line_decide(struct mm_line *l, const char *serial, enum mm_unit_event e,
-    struct mm_why *why)
+    bool over, struct mm_why *why)
 {
 	struct mm_unit *u = NULL, now;
 
 	MM_TRY(mm_line_may_decide(l, serial, e, why));
 	if (mm_line_find(l, serial, &u) != MM_OK)
 		return MM_FAIL(why, MM_ESYS, "%s", l->why.text);
+	if (e == MM_EV_SCRAP && !over)
+		MM_TRY(mm_line_give_back(l, u, why));
 	now = *u;
 	now.state = mm_unit_next(u->state, e);
 	now.reason = MM_UR_NONE;

@@ -70,6 +70,11 @@ struct mm_place {
 struct mm_telling {
 	bool news;        /* there may be some */
 	bool asked, all;  /* all: nothing else was to be told */
+	/* whole: the centre has all entries; scraps: nothing else is told. */
+	bool whole, scraps;
+	unsigned waiting;  /* scraps whose entries the centre lacks */
+	unsigned refused;  /* by the centre, for good */
+	char why_refused[200];
 	unsigned n, most; /* under way; in one report */
 	uint64_t row;     /* the journal's last when it was asked */
 	int64_t due_ms;   /* monotonic */
@@ -141,10 +146,16 @@ enum mm_unit_reason mm_line_adopt(struct mm_line *l, struct mm_place *p,
 void mm_line_stop(struct mm_line *l, struct mm_place *p);
 /*
  * A supervisor's RELEASE or SCRAP of a unit that nothing is being done to.
- * MM_ENOTFOUND, MM_ECONFLICT: not in this state, or what the journal said.
+ * SCRAP of one that this station's signer signed for and that has not proved
+ * its identity gives its place in the share back; MM_EPOLICY: no more of them
+ * may be: over does without.  MM_ENOTFOUND, MM_ECONFLICT: not in this state,
+ * or what the journal said; MM_EAGAIN: the signer cannot say.
  */
 MM_MUST enum mm_err mm_line_decide(struct mm_line *l, const char *serial,
-    enum mm_unit_event e, struct mm_why *why);
+    enum mm_unit_event e, bool over, struct mm_why *why);
+/* scrap.c */
+MM_MUST enum mm_err mm_line_give_back(struct mm_line *l,
+    const struct mm_unit *u, struct mm_why *why);
 /* Whether it could be; nothing is done. */
 MM_MUST enum mm_err mm_line_may_decide(struct mm_line *l, const char *serial,
     enum mm_unit_event e, struct mm_why *why);

@@ -74,6 +74,7 @@ tell(struct mm_line *l, enum mm_err rc, const struct mm_why *why)
 			    MM_S("why", why->text));
 		return;
 	}
+	l->telling.news = true; /* what was scrapped waited for it */
 	if (s->phase != MM_SYNC_REST)
 		return;
 	l->refused.text[0] = '\0';

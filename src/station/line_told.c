@@ -74,12 +74,38 @@ mark(const struct mm_line *l)
 		MM_LOG(MM_LOG_WARN, "results.mark", MM_S("why", why.text));
 }
 
-/* see line.h; a station that never asks the centre tells it nothing */
+static bool
+is_own_scrap(const struct mm_unit *u)
+{
+	return u->state == MM_UNIT_SCRAPPED && u->by == MM_UNIT_BY_STATION;
+}
+
+/* see line.h; a station that never asks the centre tells it nothing, but what
+ * it scrapped, with sync */
 bool
 mm_line_owes(const struct mm_line *l, const struct mm_unit *u)
 {
-	return l->conf->offline != MM_OFFLINE_ALWAYS &&
-	       u->told == MM_UNIT_UNTOLD && word_of(u) != NULL;
+	if (u->told != MM_UNIT_UNTOLD || word_of(u) == NULL)
+		return false;
+	return l->conf->offline != MM_OFFLINE_ALWAYS && !l->telling.scraps
+	    ? true : is_own_scrap(u);
+}
+
+/* A centre that does not know its certificate yet would revoke nothing: first
+ * the entries, then what was scrapped of them. */
+static bool
+waits(const struct mm_line *l, struct mm_unit *u)
+{
+	struct mm_synced have;
+
+	if (!is_own_scrap(u) || l->telling.whole)
+		return false;
+	if (l->own == NULL)
+		return true;
+	if (u->after == 0)
+		u->after = mm_entries_n(l->own->entries);
+	return mm_synced_read(l->conf, &have, NULL) != MM_OK ||
+	    have.size < u->after;
 }
 
 /* ---- one report ---- */
@@ -106,13 +132,18 @@ put_units(struct mm_line *l, struct mm_json *j)
 {
 	struct mm_telling *t = &l->telling;
 
-	t->n = 0;
+	t->n = t->waiting = 0;
 	t->all = true;
 	for (size_t i = 0; i < mm_book_n(l->book); i++) {
 		struct mm_unit *u = mm_book_at(l->book, i);
 
 		if (!mm_line_owes(l, u))
 			continue;
+		if (waits(l, u)) {
+			t->all = false;
+			t->waiting++;
+			continue;
+		}
 		if (t->n == 0)
 			strcpy(t->batch, u->batch);
 		if (t->n == t->most || strcmp(t->batch, u->batch) != 0) {
@@ -174,6 +205,27 @@ is_verdict(enum mm_err rc)
 	       rc == MM_ECONFLICT;
 }
 
+/* For good: whoever is to decide has it by name. */
+static void
+refuse(struct mm_line *l, const struct mm_centre_answer *a)
+{
+	struct mm_telling *t = &l->telling;
+	const struct mm_unit *u = NULL;
+
+	for (size_t i = 0; i < mm_book_n(l->book); i++)
+		if (mm_book_at(l->book, i)->told == MM_UNIT_TELLING)
+			u = mm_book_at(l->book, i);
+	if (u == NULL)
+		return;
+	t->refused++;
+	snprintf(t->why_refused, sizeof(t->why_refused), "%s: %.120s",
+	    u->serial, a->why.text);
+	MM_LOG(MM_LOG_ERROR, "results.refused", MM_S("batch", t->batch),
+	    MM_S("device", u->serial),
+	    MM_S("result", mm_unit_state_names[u->state]),
+	    MM_S("why", a->why.text));
+}
+
 static void
 take(struct mm_line *l, const struct mm_centre_answer *a)
 {
@@ -191,8 +243,7 @@ take(struct mm_line *l, const struct mm_centre_answer *a)
 		settle(l, MM_UNIT_UNTOLD);
 		t->most = 1;
 	} else {
-		MM_LOG(MM_LOG_ERROR, "results.refused",
-		    MM_S("batch", t->batch), MM_S("why", a->why.text));
+		refuse(l, a);
 		settle(l, MM_UNIT_TOLD);
 	}
 }
@@ -226,12 +277,14 @@ mm_line_tell_rest(struct mm_line *l, int64_t ms)
 	    mm_centre_is(l->centre, NULL) == MM_CENTRE_AWAY)
 		return;
 	l->telling.due_ms = 0;
+	l->telling.news = true; /* what waited may not any more */
 	while (l->telling.news && l->telling.due_ms <= mm_mono_ms() &&
 	       mm_mono_ms() < until) {
 		mm_line_tell(l);
 		mm_centre_wait(l->centre, NULL, 0, 20);
 	}
-	if (!l->telling.news && l->conf->offline != MM_OFFLINE_ALWAYS) {
+	if (!l->telling.news && l->telling.waiting == 0 &&
+	    l->conf->offline != MM_OFFLINE_ALWAYS) {
 		l->telling.row = mm_rows_last(l->rows);
 		mark(l);
 	}

@@ -122,6 +122,10 @@ struct mm_own_found {
 MM_MUST enum mm_err mm_own_adopt(struct mm_own *o,
     const struct mm_own_found *f, struct mm_own_cert *out,
     struct mm_why *why);
+/* What was signed for the pair is scrapped, and gives its place back:
+ * MM_ECONFLICT, MM_EPOLICY, MM_ENOTFOUND, MM_EAGAIN as duty_scrap. */
+MM_MUST enum mm_err mm_own_scrap(struct mm_own *o, const char *device,
+    const uint8_t spki[32], struct mm_why *why);
 /* What the order gives the device, by its papers.  MM_ENOTFOUND: it has no
  * row. */
 MM_MUST enum mm_err mm_own_give(const struct mm_own *o, const char *device,

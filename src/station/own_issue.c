@@ -274,6 +274,19 @@ mm_own_adopt(struct mm_own *o, const struct mm_own_found *f,
 }
 
 /* see own.h */
+enum mm_err
+mm_own_scrap(struct mm_own *o, const char *device, const uint8_t spki[32],
+    struct mm_why *why)
+{
+	struct mm_duty_scrap_req q = { .device = "" };
+	struct mm_duty_scrap_rep rep;
+
+	snprintf(q.device, sizeof(q.device), "%s", device);
+	memcpy(q.spki_sha256, spki, 32);
+	return mm_own_call(o, MM_IPC_DUTY_SCRAP, &q, &rep, why);
+}
+
+/* see own.h */
 bool
 mm_own_confirmed(const struct mm_own *o, const char *serial)
 {

@@ -31,7 +31,9 @@ ask_supervisor(struct mm_line *l, const struct mm_station_args *a,
 
 	MM_TRY(know_people(l, what, why));
 	if (!mm_crew_asks(l->crew))
-		return MM_OK;
+		return !a->over ? MM_OK : mm_crew_decide(l->crew,
+		    &(struct mm_crew_decision){ what, d.device, "", a->reason },
+		    why);
 	if (a->supervisor_badge == NULL)
 		return MM_FAIL(why, MM_EPOLICY, "%s: the batch has "
 		    "supervisors: --supervisor-badge-file and --reason", what);
@@ -57,9 +59,9 @@ decide_open(struct mm_line *l, const struct mm_station_args *a,
 {
 	MM_TRY(mm_line_may_decide(l, a->serial, e, why));
 	*passed = mm_book_find(l->book, a->serial)->state == MM_UNIT_PASSED;
-	MM_TRY(ask_supervisor(l, a, e == MM_EV_SCRAP ? "scrap" : "release",
-	    why));
-	return mm_line_decide(l, a->serial, e, why);
+	MM_TRY(ask_supervisor(l, a, e == MM_EV_RELEASE ? "release"
+	    : a->over ? MM_CREW_SCRAP_OVER : "scrap", why));
+	return mm_line_decide(l, a->serial, e, a->over, why);
 }
 
 /* What has proved its identity is the centre's to revoke, not a line's. */

@@ -36,9 +36,12 @@
 	    "nobody has a badge here: the line engineer decides, by "          \
 	    "mintmark-station release or scrap")                               \
 	X(MM_NO_REASON, "no-reason", "say why, behind it")                     \
+	X(MM_NO_OVER, "over-allowance",                                        \
+	    "no more may be scrapped within the allowance: scrap it over "       \
+	    "the allowance")                                                     \
 	X(MM_NO_DECIDE, "not-decided",                                         \
 	    "nothing is to be decided of this unit")                           \
-	X(MM_NO_WORD, "no-such-word", "want !release, !scrap, !clock or !out") \
+	X(MM_NO_WORD, "no-such-word", "want !release, !scrap, !scrap-over, !clock or !out") \
 	X(MM_NO_LONG, "reason-too-long",                                       \
 	    "the reason is too long: say it in fewer words")                   \
 	X(MM_NO_KEPT, "not-kept",                                              \

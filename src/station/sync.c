@@ -8,11 +8,13 @@
 #include "base/own.h"
 #include "base/time.h"
 #include "ledger/entry.h"
+#include "station/line.h"
 #include "station/revoked.h"
 #include "station/run.h"
 #include "work/upload.h"
 
-enum { MARK_MAX = 64, WAIT_MS = 500, COMMAND_ENTRIES = 256 };
+enum { MARK_MAX = 64, WAIT_MS = 500, COMMAND_ENTRIES = 256,
+	TELL_MS = 30000 };
 
 /* ---- what the centre has acknowledged ---- */
 
@@ -246,6 +248,9 @@ struct both { /* ways */
 	struct mm_why no_order; /* why none came, or "" */
 	struct mm_revoked_n known; /* certificates of this station's */
 	struct mm_why no_news;  /* why it is not known, or "" */
+	struct mm_why untold;  /* what was scrapped: why not */
+	unsigned refused;      /* of that, for good; the last: */
+	char why_refused[sizeof(((struct mm_telling *)0)->why_refused)];
 };
 
 static void
@@ -267,6 +272,10 @@ say_json(struct mm_buf *out, const struct both *b)
 		mm_json_int(&j, "revoked", (int64_t)b->known.revoked);
 	if (b->no_news.text[0] == '\0')
 		mm_json_int(&j, "held", (int64_t)b->known.held);
+	if (b->untold.text[0] != '\0')
+		mm_json_str(&j, "untold", b->untold.text);
+	if (b->refused > 0)
+		mm_json_str(&j, "refused", b->why_refused);
 	if (b->no_order.text[0] != '\0') {
 		mm_json_str(&j, "no_order", b->no_order.text);
 	} else {
@@ -304,6 +313,14 @@ say(const struct both *b, bool json)
 	}
 	if (b->began)
 		say_up(&out, &b->up);
+	if (b->untold.text[0] != '\0')
+		mm_buf_printf(&out, "what was scrapped was not told: %s\n",
+		    b->untold.text);
+	if (b->refused > 0)
+		mm_buf_printf(&out, "%u scrapped units were refused by the "
+		    "centre, for good; an operator scraps them there (mintmark "
+		    "batch scrap); the last of them %s\n", b->refused,
+		    b->why_refused);
 	if (b->no_news.text[0] != '\0')
 		mm_buf_printf(&out, "no news of revocations: %s\n",
 		    b->no_news.text);
@@ -373,6 +390,21 @@ go_up_whole(const struct mm_station_conf *conf, struct mm_centre *centre,
 	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
 }
 
+/* Now that the centre has their certificates. */
+static void
+tell_scraps(const struct mm_station_conf *conf, struct both *b)
+{
+	static struct mm_line l;
+
+	if (mm_line_open(&l, conf, NULL, 0, &b->untold) != MM_OK)
+		return;
+	l.telling.whole = l.telling.scraps = true;
+	mm_line_tell_rest(&l, TELL_MS);
+	b->refused = l.telling.refused;
+	memcpy(b->why_refused, l.telling.why_refused, sizeof(b->why_refused));
+	mm_line_close(&l);
+}
+
 /* Whoever syncs is known at the centre, offline or not.  An order that does
  * not come takes nothing from what went up. */
 static enum mm_err
@@ -392,6 +424,8 @@ go(const struct mm_station_conf *given, struct both *b, struct mm_why *why)
 	if (!b->order.is_new)
 		rc = mm_sync_order(&conf, centre, !b->began, &b->order,
 		    &b->no_order);
+	if (b->began)
+		tell_scraps(&conf, b);
 	(void)!mm_revoked_fetch(&conf, centre, &b->known, &b->no_news);
 	return rc == MM_OK || b->began ? MM_OK
 	    : MM_FAIL(why, b->no_order.code, "%s", b->no_order.text);

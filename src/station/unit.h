@@ -132,6 +132,9 @@ struct mm_unit {
 	uint64_t labels; /* that are out, or may be */
 	char batch[MM_NAME_MAX + 1]; /* once it was admitted; "" none */
 	enum mm_unit_told told;
+	/* Entries that the centre must have before it is told; 0: not looked
+	 * at yet; not in the journal. */
+	uint64_t after;
 	int64_t at_ms;    /* of its last row, by the clock */
 	char hw[65];      /* the chip's id in hexadecimal; "" not known */
 	uint8_t spki[32]; /* SHA-256 of its public key; 0: not known */

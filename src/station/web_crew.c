@@ -147,3 +147,13 @@ call_scrap(struct mm_web *w, struct mm_ask *a, bool due)
 }
 const struct mm_web_call mm_call_scrap = { call_scrap,
 	"the same: a unit is thrown away, its label is used up" };
+
+static bool
+call_scrap_over(struct mm_web *w, struct mm_ask *a, bool due)
+{
+	(void)due;
+	return decide(w, a, MM_EV_SCRAP, MM_CREW_SCRAP_OVER);
+}
+const struct mm_web_call mm_call_scrap_over = { call_scrap_over,
+	"the same where no more may be scrapped within the order's allowance: "
+	"it gives no quota back" };

@@ -107,7 +107,7 @@ MM_MUST enum mm_err mm_web_texts(struct mm_bytes body,
 
 /* web_crew.c */
 extern const struct mm_web_call mm_call_badge, mm_call_release,
-    mm_call_scrap;
+    mm_call_scrap, mm_call_scrap_over;
 
 /* web.c; the HTTP thread */
 void mm_web_handle(struct mm_http_req *req, void *ctx);

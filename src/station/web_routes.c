@@ -37,6 +37,8 @@ const struct mm_http_route mm_web_routes[] = {
 	CALL(MM_HTTP_POST, "units/:/adopt", MM_WEB_BODY, mm_call_adopt),
 	CALL(MM_HTTP_POST, "units/:/release", MM_WEB_BODY, mm_call_release),
 	CALL(MM_HTTP_POST, "units/:/scrap", MM_WEB_BODY, mm_call_scrap),
+	CALL(MM_HTTP_POST, "units/:/scrap-over", MM_WEB_BODY,
+	    mm_call_scrap_over),
 	CALL(MM_HTTP_POST, "badge", MM_WEB_BODY, mm_call_badge),
 	CALL(MM_HTTP_POST, "scan", MM_WEB_BODY, mm_call_scan),
 	CALL(MM_HTTP_GET, "events", 0, mm_call_events),

@@ -7,6 +7,7 @@
  *
  *	!release SN reason   a unit that was put aside may be tried again
  *	!scrap SN reason     a unit is thrown away
+ *	!scrap-over SN reason   the same, over the scrap allowance
  *	!clock reason        this station's clock is right
  *	!out                 whoever is badged in leaves
  *
@@ -40,7 +41,8 @@ mm_shift_decide(struct mm_shift *s, const char *serial, enum mm_unit_event e,
 
 	MM_TRY(mm_line_may_decide(l, serial, e, why));
 	MM_TRY(mm_crew_decide(l->crew, d, why));
-	MM_TRY(mm_line_decide(l, serial, e, why));
+	MM_TRY(mm_line_decide(l, serial, e,
+	    strcmp(d->what, MM_CREW_SCRAP_OVER) == 0, why));
 	mm_shift_tell(s, &(struct mm_said){ .kind = MM_SAID_DECIDED,
 			     .serial = serial });
 	return MM_OK;
@@ -54,6 +56,8 @@ no_of(enum mm_err rc, const char *reason)
 		return MM_NO_REASON;
 	if (rc == MM_ELIMIT)
 		return MM_NO_LONG;
+	if (rc == MM_EPOLICY)
+		return MM_NO_OVER;
 	return rc == MM_ESYS || rc == MM_ENOMEM ? MM_NO_KEPT : MM_NO_DECIDE;
 }
 
@@ -86,6 +90,12 @@ static void
 scrap(struct mm_shift *s, const char *by, char *rest)
 {
 	decide(s, by, rest, MM_EV_SCRAP, "scrap");
+}
+
+static void
+scrap_over(struct mm_shift *s, const char *by, char *rest)
+{
+	decide(s, by, rest, MM_EV_SCRAP, MM_CREW_SCRAP_OVER);
 }
 
 static void
@@ -122,6 +132,7 @@ static const struct {
 } words[] = {
 	{ "release", release },
 	{ "scrap", scrap },
+	{ MM_CREW_SCRAP_OVER, scrap_over },
 	{ "clock", clock_is_right },
 	{ "out", leave },
 };

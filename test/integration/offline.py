@@ -182,3 +182,23 @@ class Offline(Station):
             assert self.fact(serial, "quota_level") == self.level
             self.verify(serial)
         return line
+
+
+def fails_signed(station, serial, n):
+    """Signed for, and never proved: the station has another anchor."""
+    if n > 1:
+        station.unplug()
+        station.blank(1)
+    station.plug()
+    conf = station.conf.read_text()
+    other = station.dir / "other.crt"
+    key = station.dir / "other.key"
+    run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-out", key)
+    run("openssl", "x509", "-in", station.world.anchor, "-signkey", key,
+        "-out", other)  # of the same name
+    station.conf.write_text(conf.replace(
+        f'anchor = "{station.world.anchor}"', f'anchor = "{other}"'))
+    code, a = station.provision(serial)
+    station.conf.write_text(conf)
+    assert code != 0 and station.signed()[-1]["device"] == serial, a

@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from offline import Centre, Offline, orders, stopped_centre
+from offline import Centre, Offline, fails_signed, orders, stopped_centre
 from screen import Running
 from world import MINT, World, run
 from world import until as wait_until
@@ -473,3 +473,56 @@ def test_killed_between_two_orders(station, place):
         x["serial"] for x in station.signed()}
     code, out = line_check(station, *orders_given)
     assert code == 0 and out[-1]["issued"] == 2, out
+
+
+# ---- what is scrapped ----
+
+def scrap(station, serial, *more):
+    p = run(*station.argv("scrap", "--serial", serial, *more), check=False)
+    return p.returncode, p.stdout + p.stderr
+
+
+def decisions(station):
+    path = station.dir / "state/decisions"
+    return [json.loads(x) for x in path.read_text().splitlines()] \
+        if path.exists() else []
+
+
+def test_what_is_scrapped_makes_room_within_the_allowance(station):
+    station.takes(share=2, scrap=1)
+    for n in (1, 2):
+        fails_signed(station, f"SN-0{n}", n)
+    station.unplug()
+    station.blank(1)
+    station.plug()
+    code, a = station.provision("SN-03")
+    assert (code, a["reason"]) == (1, "quota-gone"), a
+    assert scrap(station, "SN-01")[0] == 0
+    station.passes("SN-03")
+    station.once("SN-03")
+    order = json.loads(run(*station.argv("status", "--json")).stdout)["order"]
+    assert (order["share"], order["counted"]) == (3, 3), order
+    # more is somebody's to decide, who says why, and makes no room
+    code, said = scrap(station, "SN-02")
+    assert code == 3 and "over the allowance" in said, said
+    code, said = scrap(station, "SN-02", "--over-allowance")
+    assert code == 2 and "say the reason" in said, said
+    assert station.rows()[-1]["serial"] == "SN-03" and not decisions(station)
+    code, said = scrap(station, "SN-02", "--over-allowance", "--reason",
+                       "cracked")
+    assert code == 0, said
+    (made,) = decisions(station)
+    assert (made["decision"], made["device"], made["reason"]) == (
+        "scrap-over", "SN-02", "cracked")
+    station.unplug()
+    station.blank(1)
+    station.plug()
+    code, a = station.provision("SN-04")
+    assert (code, a["reason"]) == (1, "quota-gone"), a
+    # what has proved its identity is the centre's, and makes no room either
+    code, said = scrap(station, "SN-03")
+    assert code == 0 and "mintmark batch scrap b7 SN-03" in said, said
+    code, a = station.provision("SN-04")
+    assert (code, a["reason"]) == (1, "quota-gone"), a
+    scrapped = [x for x in station.journal() if x["kind"] == "scrapped"]
+    assert [x["device"] for x in scrapped] == ["SN-01"]

@@ -386,9 +386,13 @@ def test_the_api(station):
         assert call(path, {"badge": BADGES["op-8"],
                            "reason": "x"}).status == 403
         assert call(path, {"badge": BADGES["boss-1"]}).status == 400
-        a = call("units/none/scrap", {"badge": BADGES["boss-1"],
-                                      "reason": "x"})
-        assert a.status == 404, a
+        for what in ("scrap", "scrap-over"):
+            a = call(f"units/none/{what}", {"badge": BADGES["boss-1"],
+                                            "reason": "x"})
+            assert a.status == 404, a
+            a = call(f"units/{serial}/{what}", {"badge": BADGES["op-8"],
+                                                "reason": "x"})
+            assert a.status == 403, a
         a = call(path, {"badge": BADGES["boss-1"], "reason": "repaired"})
         assert a.status == 200 and a.json["decision"] == "release", a
         a = call(path, {"badge": BADGES["boss-1"], "reason": "again"})

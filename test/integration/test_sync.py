@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 import forger as forge
 from forger import Forger, opened
+from offline import fails_signed
 from receiver import Receiver
 from test_offline_order import Line, new
 from world import MINT, World, run, until
@@ -28,7 +29,8 @@ class Synced:
     """A station with an offline order for three of a batch, at a centre that
     trusts its ledger."""
 
-    def __init__(self, centre, folder, batch, trusted=True, quantity=3):
+    def __init__(self, centre, folder, batch, trusted=True, quantity=3,
+                 more=()):
         self.centre, self.w, self.batch = centre, centre.w, batch
         self.s = new(centre, folder, f"st-{batch}")
         self.name = self.s.name
@@ -38,7 +40,7 @@ class Synced:
         self.w.cli("batch", "create", "--id", batch, "--product", "thermo",
                    "--quantity", quantity, "--until", "30d", "--serials",
                    f"{batch.upper()}-{digits}", "--shares",
-                   f"{self.name}={quantity}", "--mode", "offline")
+                   f"{self.name}={quantity}", "--mode", "offline", *more)
         self.s.imports(centre.order(batch, self.s, "--line-ca", file))
         if trusted:
             self.trust()
@@ -757,6 +759,44 @@ def test_by_the_station_itself(centre, tmp_path, closing):
         f"name = {x.name}", "name = st-else"))
     p = run(*x.s.argv("sync"), check=False)
     assert p.returncode == 3 and "another credential" in p.stderr, p
+
+
+def test_what_was_scrapped_comes_behind_its_certificate(centre, tmp_path,
+                                                        closing):
+    """Whose place was used again, so that there are more than the share: the
+    certificate is there before it is revoked."""
+    w = centre.w
+    x = Synced(centre, tmp_path, "sys", quantity=2, more=("--scrap", "1"))
+    closing(x)
+    fails_signed(x.s, "SYS-01", 1)
+    run(*x.s.argv("scrap", "--serial", "SYS-01"))
+    x.s.unplug()
+    x.s.blank(1)
+    x.make("02", "03")
+    out = over_network(x)
+    assert (out["issued"], out["confirmed"], out["quarantined"]) == (
+        3, 2, 0), out
+    assert "refused" not in out and "untold" not in out, out
+
+    def unit(serial):
+        units = w.rest("GET", "/batches/sys/units").json["items"]
+        return [u["result"] for u in units if u["device"] == serial]
+
+    assert unit("SYS-01") == ["scrapped"]
+    (cert,) = x.s.certificates("SYS-01")
+    assert cert["state"] == "revoked", cert
+    assert w.rest("GET", "/batches/sys/report").json["scrapped"] == 1
+    told = len(w.entries("units.reported"))
+    # what has proved its identity is an operator's: the centre says so once
+    run(*x.s.argv("scrap", "--serial", "SYS-02"))
+    out = over_network(x)
+    assert "SYS-02: SYS-02 has proved its identity" in out["refused"], out
+    assert "refused" not in over_network(x)
+    assert len(w.entries("units.reported")) == told
+    assert unit("SYS-02") == ["passed"]
+    w.cli("batch", "scrap", "sys", "SYS-02", "--reason", "cracked")
+    assert unit("SYS-02") == ["scrapped"]
+    agree(w)
 
 
 def test_a_station_that_was_put_back_says_so_itself(centre, tmp_path,

@@ -15,14 +15,14 @@ KINDS = ["none", "hello", "issue", "possess", "token_mint", "token_psk",
          "ledger_add", "ledger_sign", "outstanding", "status",
          "ledger_check", "order_sign", "duty_status", "duty_find",
          "line_make", "line_open", "duty_extend", "ocsp_start", "ocsp_sign",
-         "config_sign", "duty_adopt", "duty_nonce"]
+         "config_sign", "duty_adopt", "duty_nonce", "duty_scrap"]
 NUMBER = {name: n for n, name in enumerate(KINDS)}
 for _first in ("ledger_check", "duty_nonce"):
     for _name in KINDS[KINDS.index(_first):]:
         NUMBER[_name] += 1  # deliver, forward are no requests to a signer
 LINKS = {  # link: the kinds it carries
     "issue": {"hello", "issue", "possess", "duty_status", "duty_find",
-              "duty_extend", "duty_adopt", "duty_nonce"},
+              "duty_extend", "duty_adopt", "duty_nonce", "duty_scrap"},
     "ledger": {"hello", "ledger_add", "ledger_sign", "ledger_check",
                "outstanding", "status"},
     "ops": {"hello", "token_mint", "crl_begin", "crl_add", "crl_sign",
@@ -55,6 +55,7 @@ FIELDS = {
     "duty_find": (["t", "t", 32], ["q", "t", "t", "d", "d"]),
     "duty_adopt": (["t", "d", "d", 32, "d", "d"], ["b"]),
     "duty_nonce": (["t"], [32]),
+    "duty_scrap": (["t", 32], ["q", "q"]),
     "line_make": (["t", "t", "d", "d"], ["d", "d", "d"]),
     "line_open": (["t", "d", "d"], ["b"]),
     "duty_extend": (["t"], ["q", "q"]),

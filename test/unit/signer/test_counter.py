@@ -37,7 +37,8 @@ class Bound(Station):
     def signs(self, n):
         for _ in range(n):
             self.number += 1
-            self.issue(f"SN-{self.number:03}", self.csr)
+            rep = self.issue(f"SN-{self.number:03}", self.csr)
+        return rep
 
     def status(self):
         s = self.signer["issue"].call("duty_status", 0)
@@ -100,6 +101,24 @@ def test_leases_of_fifty(station):
                                  station.csr)
     assert station.signer.stop() == 0
     assert len(station.certificates()) == 120
+
+
+def test_a_place_that_came_back_is_used_once(station):
+    """A copy of before it was used is refused, one of before it came back
+    has less."""
+    station.takes(share=2, scrap=1, serials=MANY)
+    station.start()
+    last = station.signs(2)
+    assert station.signer["issue"].call("duty_scrap", "SN-002", last[6]) == [
+        1, 1]
+    station.signer.stop()
+    station.copy("back")
+    station.start()
+    station.signs(1)
+    refused(EPOLICY, station.issue, "SN-400", station.csr)
+    station.signer.stop()
+    station.put_back("back")
+    assert "put back" in station.barred(BACK)
 
 
 def test_an_old_copy_is_refused(station):

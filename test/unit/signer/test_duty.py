@@ -185,6 +185,82 @@ def test_the_share_is_all_there_is(station):
     refused(EPOLICY, station.issue, "SN-05", station.devices.csr())
 
 
+def scraps(station, serial, spki):
+    return station.signer["issue"].call("duty_scrap", serial, spki)
+
+
+def test_what_is_scrapped_gives_its_place_back(station):
+    """Within the allowance, each once, and no more ever."""
+    station.takes(share=2, scrap=1)
+    station.start()
+    csr, fourth = (station.devices.csr() for _ in range(2))
+    one, two = station.issue("SN-01", csr), station.issue(
+        "SN-02", station.devices.csr())
+    refused(EPOLICY, station.issue, "SN-03", fourth)
+    refused(ENOTFOUND, scraps, station, "SN-02", one[6])
+    refused(EINPUT, scraps, station, "SN 02", one[6])
+    assert scraps(station, "SN-01", one[6]) == [1, 1]
+    for _ in range(2):  # and with another process
+        assert "before" in refused(ECONFLICT, scraps, station, "SN-01",
+                                   one[6])
+        assert "scrapped" in refused(EPOLICY, scraps, station, "SN-02",
+                                     two[6])
+        # what is thrown away gets no certificate, known as it is
+        assert "scrapped" in refused(EPOLICY, station.issue, "SN-01", csr)
+        station.issue("SN-03", fourth)
+        assert "all 3" in refused(EPOLICY, station.issue, "SN-04",
+                                  station.devices.csr())
+        status = station.signer["issue"].call("duty_status", 0)
+        assert status[3:5] == [3, 3]
+        station.signer.stop()
+        station.start()
+    lines = [x for x in station.signer.journal() if x["kind"] == "scrapped"]
+    assert [(x["device"], x["spki_sha256"], x["authority"], x["number"])
+            for x in lines] == [("SN-01", one[6].hex(), "batch:b7", 1)]
+    assert len(station.certificates()) == 3
+
+
+@pytest.mark.parametrize("forged", ["again", "other"])
+def test_a_scrap_that_was_put_there(station, forged):
+    """The same once more, or of a unit that was never made."""
+    station.takes(share=2, scrap=2)
+    station.start()
+    one = station.issue("SN-01", station.devices.csr())
+    counter = station.dir / "signer/orders/b7.issued"
+    was = counter.read_bytes()
+    scraps(station, "SN-01", one[6])
+    station.signer.stop()
+    record = counter.read_bytes()[len(was):]
+    counter.write_bytes(was + record + record if forged == "again"
+                        else record + was)
+    station.start()
+    with pytest.raises(Gone):
+        station.counted()
+    station.signer.links = {}
+
+
+@pytest.mark.parametrize("place", ["scrap:1", "scrapped:1"])
+def test_killed_while_it_scraps(station, place, monkeypatch):
+    if b"MINTMARK_DIE_AT" not in open(program(), "rb").read():
+        pytest.skip("needs a build with -Dfaults=true")
+    station.takes(share=1, scrap=1)
+    monkeypatch.setenv("MINTMARK_DIE_AT", place)
+    station.start()
+    one = station.issue("SN-01", station.devices.csr())
+    with pytest.raises(Gone):
+        scraps(station, "SN-01", one[6])
+    station.signer.wait()
+    monkeypatch.delenv("MINTMARK_DIE_AT")
+    station.signer.kill()
+    station.start()
+    if place == "scrap:1":  # nothing came back before it was on the disk
+        refused(EPOLICY, station.issue, "SN-02", station.devices.csr())
+        scraps(station, "SN-01", one[6])
+    refused(ECONFLICT, scraps, station, "SN-01", one[6])
+    station.issue("SN-02", station.devices.csr())
+    refused(EPOLICY, station.issue, "SN-03", station.devices.csr())
+
+
 def hash_of(station):
     return (station.dir / "signer/orders/last").read_text().split()[1]
 

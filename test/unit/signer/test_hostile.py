@@ -137,6 +137,7 @@ def sample(kind, csr):
         "duty_adopt": body("duty_adopt", "SN-1", b"cert", b"chain", bytes(32),
                            b"HW", b"sig"),
         "duty_nonce": body("duty_nonce", "SN-1"),
+        "duty_scrap": body("duty_scrap", "SN-1", bytes(32)),
         "ocsp_start": body("ocsp_start", "issuing", b"", b"", 0),
         "ocsp_sign": body("ocsp_sign", b"\x01" * 16, b"0", 0, 0, 0, now,
                           now + 60, b""),
