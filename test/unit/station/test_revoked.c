@@ -115,7 +115,7 @@ whole_and_in_order(void **state)
 static const struct {
 	const char *what, *serial;
 	enum mm_err want;
-	bool held = false;
+	bool held;
 } looks[] = {
 	{ "the first", "01", MM_OK, false },
 	{ "the last", "f0", MM_OK, false },
