@@ -212,8 +212,13 @@ class Busy:
         for name, what in (("Gone", "revoke"), ("Forgotten", "erase")):
             one = id_of(key(w, name, roles=["operator"]))
             self.ok("POST", f"/keys/{one}/{what}", {}, status=(200, 204))
-        crt, _ = person(w, "card")
+        crt, pem = person(w, "card")
         assert register(w, "Card", crt).status == 201
+        new, new_key = person(w, "card-2")
+        a = by_cert(w, crt, pem, "POST", "/whoami/renew",
+                    {"certificate": new.read_text()})
+        assert a.status == 200, a
+        assert by_cert(w, new, new_key).status == 200
         assert by_cert(w, *glass(w, "glass")).status == 200
 
     def four_eyes(self):

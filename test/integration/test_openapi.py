@@ -44,7 +44,8 @@ REFUSED = {"thawToken": 409, "testMail": 404, "transferDevice": 409,
            "approve": 404, "refuse": 404, "syncStation": 403,
            "acceptQuarantined": 404, "rejectQuarantined": 404,
            "approveComer": 404, "refuseComer": 404,
-           "releaseInGroup": 404, "revokedOfGroup": 409}
+           "releaseInGroup": 404, "revokedOfGroup": 409,
+           "renewKey": 403}
 
 
 def resolve(node):
