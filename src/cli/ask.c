@@ -13,30 +13,55 @@
 /* scrypt makes a guess dear, not a short passphrase long. */
 enum { PASSPHRASE_MIN = 8 };
 
-/* see ask.h */
-enum mm_err
-mm_ask(struct mm_cli *cli, const struct mm_args *a, const char *opt,
-    const char *question, const char *preset, char *out, size_t outn,
+/* *v: the answer, in line, or the preset. */
+static enum mm_err
+from_person(const struct mm_question *q, char *line, size_t n, const char **v,
     struct mm_why *why)
 {
-	const char *v = mm_arg(a, opt);
+	fprintf(stderr, "%s%s%s%s: ", q->text, q->preset ? " [" : "",
+	    q->preset ? q->preset : "", q->preset ? "]" : "");
+	if (fgets(line, (int)n, stdin) == NULL)
+		return MM_FAIL(why, MM_EINPUT, "no answer");
+	line[strcspn(line, "\r\n")] = '\0';
+	if (line[0] != '\0')
+		*v = line;
+	return MM_OK;
+}
+
+static enum mm_err
+take(struct mm_cli *cli, const struct mm_question *q, const char *v,
+    struct mm_why *why)
+{
+	if (v == NULL || v[0] == '\0')
+		return MM_FAIL(why, MM_EINPUT, "missing --%s", q->opt);
+	if (strlen(v) >= q->outn)
+		return MM_FAIL(why, MM_ELIMIT, "--%s: \"%.60s\" is too long",
+		    q->opt, v);
+	strcpy(q->out, v);
+	return q->check != NULL ? q->check(cli, q->ctx, why) : MM_OK;
+}
+
+/* see ask.h */
+enum mm_err
+mm_ask(struct mm_cli *cli, const struct mm_args *a,
+    const struct mm_question *q, struct mm_why *why)
+{
+	const char *given = mm_arg(a, q->opt), *v;
 	char line[512];
 
-	if (v == NULL && isatty(STDIN_FILENO) && cli->tty) {
-		fprintf(stderr, "%s%s%s%s: ", question, preset ? " [" : "",
-		    preset ? preset : "", preset ? "]" : "");
-		if (fgets(line, sizeof(line), stdin) == NULL)
-			return MM_FAIL(why, MM_EINPUT, "no answer");
-		line[strcspn(line, "\r\n")] = '\0';
-		v = line[0] != '\0' ? line : preset;
+	if (given != NULL || !isatty(STDIN_FILENO) || !cli->tty)
+		return take(cli, q, given != NULL ? given : q->preset, why);
+	for (;;) {
+		struct mm_why wrong = { 0 };
+
+		v = q->preset;
+		MM_TRY(from_person(q, line, sizeof(line), &v, why));
+		if (take(cli, q, v, &wrong) == MM_OK)
+			return MM_OK;
+		fprintf(stderr, "%s%s%s\n", wrong.text,
+		    cli->hint[0] != '\0' ? "; " : "", cli->hint);
+		cli->hint[0] = '\0';
 	}
-	v = v != NULL ? v : preset;
-	if (v == NULL || v[0] == '\0')
-		return MM_FAIL(why, MM_EINPUT, "missing --%s", opt);
-	if (strlen(v) >= outn)
-		return MM_FAIL(why, MM_ELIMIT, "--%s: too long", opt);
-	strcpy(out, v);
-	return MM_OK;
 }
 
 /* The file is there, and nobody may be behind it. */

@@ -6,11 +6,20 @@
 
 /*
  * What "init" needs to know: an option, else a question on the terminal, else
- * the preset.  Without a terminal a question that has no preset is an error.
+ * the preset (NULL: none).  Without a terminal a question that has no preset
+ * is an error.  A person whose answer is not good is told why and asked again.
  */
+struct mm_question {
+	const char *opt, *text, *preset;
+	char *out; /* the answer, with its end at most so long */
+	size_t outn;
+	/* Whether that is good; NULL: whatever it is. */
+	enum mm_err (*check)(struct mm_cli *cli, const void *ctx,
+	    struct mm_why *why);
+	const void *ctx;
+};
 MM_MUST enum mm_err mm_ask(struct mm_cli *cli, const struct mm_args *a,
-    const char *opt, const char *question, const char *preset, char *out,
-    size_t outn, struct mm_why *why);
+    const struct mm_question *q, struct mm_why *why);
 /* --passphrase-fd, --passphrase-file or the terminal (twice when new); of:
  * what it opens.  MM_EINPUT: none of them is there. */
 #define MM_OF_KEYS "the CA's keys"

@@ -79,8 +79,9 @@ is_local(const char *host)
 }
 
 static enum mm_err
-check_public(struct mm_cli *cli, const struct mm_plan *p, struct mm_why *why)
+check_public(struct mm_cli *cli, const void *plan, struct mm_why *why)
 {
+	const struct mm_plan *p = plan;
 	char host[128];
 
 	if (strncmp(p->public_url, "http://", 7) != 0)
@@ -157,43 +158,83 @@ paths(struct mm_plan *p, const struct mm_args *a)
 	UNDER(server_dir, state, "server");
 	UNDER(signer_dir, state, "signer");
 #undef UNDER
-	if (mm_arg(a, "database") != NULL)
-		snprintf(p->database, sizeof(p->database), "%s",
-		    mm_arg(a, "database"));
-	else
-		snprintf(p->database, sizeof(p->database),
-		    "sqlite:%.480s/mintmark.db", p->server_dir);
 	if (pass != NULL)
 		absolute(p->passphrase_file, sizeof(p->passphrase_file), pass);
+}
+
+static enum mm_err
+check_root(struct mm_cli *cli, const void *plan, struct mm_why *why)
+{
+	const struct mm_plan *p = plan;
+
+	(void)cli;
+	if (strcmp(p->root, "new") != 0 && strcmp(p->root, "external") != 0)
+		return MM_FAIL(why, MM_EINPUT,
+		    "--root: want new or external, not \"%s\"", p->root);
+	return MM_OK;
+}
+
+static enum mm_err
+check_key_type(struct mm_cli *cli, const void *plan, struct mm_why *why)
+{
+	enum mm_key_type t;
+
+	(void)cli;
+	return mm_key_type_parse(((const struct mm_plan *)plan)->key_type, &t,
+	    why);
+}
+
+static enum mm_err
+check_product(struct mm_cli *cli, const void *plan, struct mm_why *why)
+{
+	(void)cli;
+	if (!mm_name_valid(((const struct mm_plan *)plan)->product))
+		return MM_FAIL(why, MM_EINPUT, "--product: 1 to %d of "
+		    "a-z 0-9 . _ -", MM_NAME_MAX);
+	return MM_OK;
+}
+
+static enum mm_err
+check_database(struct mm_cli *cli, const void *plan, struct mm_why *why)
+{
+	const char *url = ((const struct mm_plan *)plan)->database;
+
+	(void)cli;
+	if (strncmp(url, "sqlite:/", 8) != 0 &&
+	    strncmp(url, "postgresql://", 13) != 0)
+		return MM_FAIL(why, MM_EINPUT, "--database: want sqlite: and "
+		    "an absolute path, or postgresql://USER@HOST/DATABASE");
+	return MM_OK;
 }
 
 static enum mm_err
 questions(struct mm_cli *cli, const struct mm_args *a, struct mm_plan *p,
     struct mm_why *why)
 {
-	char list[512], host[128];
+	char list[512], host[128], database[MM_PATH_MAX];
 
-#define ASK(opt, text, preset_, field) \
-	MM_TRY(mm_ask(cli, a, opt, text, preset_, p->field, \
-	    sizeof(p->field), why))
-	ASK("name", "The maker's name", NULL, name);
-	ASK("root", "Root CA: new or external", "new", root);
-	ASK("key-type", "Key type of the CAs", "p256", key_type);
+#define ASK(opt, text, preset_, field, check) \
+	MM_TRY(mm_ask(cli, a, &(struct mm_question){ opt, text, preset_, \
+	    p->field, sizeof(p->field), check, p }, why))
+	ASK("name", "The maker's name", NULL, name, NULL);
+	ASK("root", "Root CA: new or external", "new", root, check_root);
+	ASK("key-type", "Key type of the CAs", "p256", key_type,
+	    check_key_type);
 	ASK("public-url", "Public URL, written into every certificate",
-	    p->production ? NULL : "http://localhost:8080", public_url);
+	    p->production ? NULL : "http://localhost:8080", public_url,
+	    check_public);
 	host_of(p->public_url, host);
-	MM_TRY(mm_ask(cli, a, "host", "Names of this server, with commas",
+	MM_TRY(mm_ask(cli, a, &(struct mm_question){ "host",
+	    "Names of this server, with commas",
 	    p->production ? host : "localhost,127.0.0.1", list, sizeof(list),
-	    why));
-	ASK("product", "A first product", "device", product);
-	ASK("admin", "The first administrator", "admin", admin);
+	    NULL, NULL }, why));
+	snprintf(database, sizeof(database), "sqlite:%.480s/mintmark.db",
+	    p->server_dir);
+	ASK("database", "Database: sqlite:PATH or postgresql://USER@HOST/NAME",
+	    database, database, check_database);
+	ASK("product", "A first product", "device", product, check_product);
+	ASK("admin", "The first administrator", "admin", admin, NULL);
 #undef ASK
-	if (strcmp(p->root, "new") != 0 && strcmp(p->root, "external") != 0)
-		return MM_FAIL(why, MM_EINPUT,
-		    "--root: want new or external, not \"%s\"", p->root);
-	if (!mm_name_valid(p->product))
-		return MM_FAIL(why, MM_EINPUT, "--product: 1 to %d of "
-		    "a-z 0-9 . _ -", MM_NAME_MAX);
 	return hosts(p, list, why);
 }
 
@@ -225,15 +266,12 @@ mm_plan_make(struct mm_cli *cli, const struct mm_args *a,
     struct mm_plan *out, struct mm_why *why)
 {
 	struct mm_plan *p = out;
-	enum mm_key_type t;
 	char host[128];
 
 	p->production = !mm_flag(a, "test");
 	p->bearer = mm_flag(a, "bearer");
 	paths(p, a);
 	MM_TRY(questions(cli, a, p, why));
-	MM_TRY(mm_key_type_parse(p->key_type, &t, why));
-	MM_TRY(check_public(cli, p, why));
 	for (size_t i = 0; i < p->nhosts; i++)
 		if (!host_valid(p->host[i]))
 			return MM_FAIL(why, MM_EINPUT, "--host: \"%.60s\" is "

@@ -58,6 +58,29 @@ def on_terminal(columns, *argv, timeout=20):
     return p.wait(timeout), data.decode().replace("\r\n", "\n")
 
 
+def answering(answers, *argv):
+    """The same, of somebody who answers: [(what is asked, the answer)]."""
+    here, there = pty.openpty()
+    p = subprocess.Popen([str(a) for a in (MINT, *argv)], stdin=there,
+                         stdout=subprocess.PIPE, stderr=there)
+    os.close(there)
+    said = ""
+    ends = threading.Timer(30, p.kill)  # if it waits for something else
+    ends.start()
+    for question, answer in answers:
+        while question not in said:
+            try:
+                said += os.read(here, 4096).decode()
+            except OSError:
+                pytest.fail(f"it ended before {question!r}: {said}")
+        said = said[said.index(question) + len(question):]
+        os.write(here, answer.encode() + b"\n")
+    out = p.stdout.read().decode()
+    os.close(here)
+    ends.cancel()
+    return p.wait(20), out
+
+
 @pytest.mark.parametrize("argv", [
     ["help"], ["token"], ["token", "create", "--help"], ["-h"],
     ["help", "device", "import"], ["ledger", "reconcile", "-h"],
@@ -113,6 +136,49 @@ def test_init_dry_run_writes_nothing(tmp_path):
             tmp_path / "etc", "--state", tmp_path / "state")
     assert 'profile "device" {' in p.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_init_asks_and_asks_again(tmp_path):
+    """Until an answer is one; then it does as if all had been options."""
+    status, out = answering([
+        ("The maker's name: ", ""),
+        ("missing --name", "Acme"),
+        ("Root CA: new or external [new]: ", "http://pki.acme.example"),
+        ("is too long", "none"),
+        ('want new or external, not "none"', "new"),
+        ("Key type of the CAs [p256]: ", "dsa"),
+        ("Key type of the CAs [p256]: ", "p384"),
+        ("Public URL, written into every certificate "
+         "[http://localhost:8080]: ", "https://x"),
+        ("want http://", "http://pki.acme.example"),
+        ("Names of this server, with commas [localhost,127.0.0.1]: ", ""),
+        (f"[sqlite:{tmp_path}/st/server/mintmark.db]: ", "mysql://x"),
+        ("want sqlite:", f"sqlite:{tmp_path}/st/server/other.db"),
+        ("A first product [device]: ", "A B"),
+        ("a-z 0-9", "thermo"),
+        ("The first administrator [admin]: ", "")],
+        "init", "--dry-run", "--test", "--dir", tmp_path / "etc", "--state",
+        tmp_path / "st")
+    assert status == 0, out
+    for line in ("maker          Acme (test CA)", "root           new, p384",
+                 "public URL     http://pki.acme.example",
+                 f'database = "sqlite:{tmp_path}/st/server/other.db"',
+                 'profile "thermo" {'):
+        assert line in out.splitlines(), out
+
+
+def test_init_asks_a_production_ca_for_a_url_that_lasts(tmp_path):
+    status, _ = answering([
+        ("Public URL, written into every certificate: ",
+         "http://localhost:8080"),
+        ("use a DNS name of your own", "http://pki.acme.example"),
+        ("[pki.acme.example]: ", ""), ("Database", ""),
+        ("A first product", ""), ("The first administrator", "")],
+        "init", "--dry-run", "--name", "Acme", "--root", "new", "--key-type",
+        "p256", "--dir", tmp_path / "etc", "--state", tmp_path / "st",
+        "--server-user", "nobody", "--signer-user", "root", "--audit-group",
+        "nogroup")
+    assert status == 0
 
 
 @pytest.mark.parametrize("how, per_minute", [
