@@ -141,6 +141,35 @@ cell(json_t *v, char *out, size_t n)
 	mm_text_plain(out);
 }
 
+/* Seconds as a configuration has them: 365d. */
+static void
+duration(long long s, char *out, size_t n)
+{
+	static const struct {
+		char letter;
+		long long seconds;
+	} units[] = { { 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+	size_t i = 0;
+
+	while (s % units[i].seconds != 0)
+		i++;
+	snprintf(out, n, "%lld%c", s / units[i].seconds, units[i].letter);
+}
+
+/* A member of that name. */
+static void
+named(const char *name, json_t *v, char *out, size_t n)
+{
+	static const char *const lengths[] = { "lifetime", "backdate",
+		"grace" };
+
+	cell(v, out, n);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
+		if (strcmp(name, lengths[i]) == 0 &&
+		    json_integer_value(v) > 0)
+			duration(json_integer_value(v), out, n);
+}
+
 /* A member, or "member.member" of an object in it. */
 static json_t *
 member_of(json_t *item, const char *name)
@@ -162,7 +191,7 @@ line(const struct mm_column *c, size_t nc, const size_t *width, json_t *item)
 
 	for (size_t i = 0; i < nc; i++) {
 		if (item != NULL)
-			cell(member_of(item, c[i].member), text,
+			named(c[i].member, member_of(item, c[i].member), text,
 			    sizeof(text));
 		else
 			snprintf(text, sizeof(text), "%s", c[i].title);
@@ -184,7 +213,8 @@ begin(struct mm_table *t, json_t *items)
 		t->width[i] = strlen(t->c[i].title);
 	json_array_foreach(items, row, item)
 		for (size_t i = 0; i < t->nc; i++) {
-			cell(member_of(item, t->c[i].member), text,
+			named(t->c[i].member,
+			    member_of(item, t->c[i].member), text,
 			    sizeof(text));
 			n = strlen(text);
 			if (n > t->width[i])
@@ -291,7 +321,7 @@ mm_object_print(json_t *object)
 			width = strlen(key);
 	json_object_foreach(object, key, v) {
 		s = json_string_value(v);
-		cell(v, text, sizeof(text));
+		named(key, v, text, sizeof(text));
 		if (json_is_object(v) || (s != NULL && strchr(s, '\n')) ||
 		    json_is_object(json_array_get(v, 0)))
 			continue;

@@ -200,17 +200,22 @@ enum mm_err
 mm_page_state(const struct mm_rest *r, int *state,
     const char *(*name)(unsigned i), unsigned n, struct mm_why *why)
 {
-	char text[24];
+	char text[24], all[120] = "";
+	size_t at = 0;
 
 	MM_TRY(mm_rest_query(r, "state", text, sizeof(text), why));
 	if (text[0] == '\0')
 		return MM_OK;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		if (strcmp(name(i), text) == 0) {
 			*state = (int)i;
 			return MM_OK;
 		}
-	return MM_FAIL(why, MM_EINPUT, "state: no such state");
+		if (at < sizeof(all))
+			at += (size_t)snprintf(all + at, sizeof(all) - at,
+			    " %s", name(i));
+	}
+	return MM_FAIL(why, MM_EINPUT, "no such state; there are:%s", all);
 }
 
 /* One row more than asked for tells whether there is a next page. */

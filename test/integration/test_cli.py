@@ -874,6 +874,28 @@ def test_a_list_of_nothing_is_one(world):
                             "EXPIRES"]
 
 
+def test_lengths_of_time_are_for_people(world):
+    """Seconds in JSON; in a table as a configuration has them."""
+    p = world.rest("GET", "/profiles/thermo").json
+    assert (p["lifetime"], p["backdate"], p["grace"]) == (31536000, 3600, 0)
+    shown = dict(line.split(None, 1) for line in world.cli(
+        "profile", "show", "thermo").stdout.splitlines() if " " in
+        line.strip())
+    assert (shown["lifetime"], shown["backdate"], shown["grace"]) == \
+        ("365d", "1h", "0")
+    listed = world.cli("profile", "list").stdout.splitlines()[1].split()
+    assert listed[0] == "thermo" and listed[5] == "365d", listed
+
+
+@pytest.mark.parametrize("noun, states", [
+    ("token", "minted issued confirmed frozen cancelled expired"),
+    ("cert", "issued confirmed superseded held revoked orphaned"),
+    ("device", "active retired")])
+def test_a_state_that_is_none_hears_which_there_are(world, noun, states):
+    p = world.cli(noun, "list", "--state", "broken", check=False)
+    assert p.returncode == 2 and f"there are: {states}" in p.stderr, p.stderr
+
+
 def test_quiet_keeps_what_is_shown_once(world):
     p = world.cli("--quiet", "key", "create", "q", "--role", "support")
     assert re.search(r"^key +mmk_[0-9a-f]{16}_", p.stdout, re.M)
