@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -117,6 +118,51 @@ def test_external_root(signer, tmp_path):
     (d / "c.der").write_bytes(cert[7])
     openssl("verify", "-CAfile", d / "server/root.crt", "-untrusted",
             d / "server/issuing.crt", d / "c.der")
+    assert signer.stop() == 0
+
+
+def test_an_issuer_whose_time_is_to_come(signer, tmp_path):
+    """Signs nothing before its notBefore, although the clock is right."""
+    d = signer.dir
+    signer.init("--root", "external", "--request", d / "ca.csr",
+                "--issuer-subject", "CN=Issuing 1")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
+            d / "root.key", "-out", d / "root.pem", "-subj", "/CN=Their root",
+            "-days", "100")
+    (d / "index").write_text("")
+    (d / "ca.cnf").write_text(f"""[ca]
+default_ca = root
+[root]
+certificate = {d}/root.pem
+private_key = {d}/root.key
+database = {d}/index
+rand_serial = yes
+new_certs_dir = {d}
+default_md = sha256
+policy = any
+x509_extensions = ext
+[any]
+commonName = supplied
+[ext]
+basicConstraints = critical,CA:TRUE,pathlen:0
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+""")
+    tomorrow, later = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(
+        time.time() + days * 86400)) for days in (1, 50))
+    openssl("ca", "-batch", "-notext", "-config", d / "ca.cnf", "-in",
+            d / "ca.csr", "-startdate", tomorrow, "-enddate", later, "-out",
+            d / "ca.pem")
+    (d / "chain").write_text((d / "ca.pem").read_text() +
+                             (d / "root.pem").read_text())
+    signer.command("install", "--issuer", "issuing", "--chain", d / "chain")
+    signer.start()
+    got = signer["issue"].many("issue", [
+        ("plain", 1, "SN-1", "thermo", "op:x", 0, 0,
+         Requests(tmp_path).make())])[0]
+    assert got.code == 8 and "notBefore" in got.text
+    assert "certificate" not in kinds(signer)
     assert signer.stop() == 0
 
 
