@@ -2,6 +2,8 @@
 import os
 import shutil
 import socket
+import subprocess
+import time
 
 import pytest
 
@@ -111,3 +113,33 @@ def test_a_backup_is_restored(w):
     shutil.copytree(newer / "signer", w.state / "signer")
     p = run(DAEMON, "run", "--config", w.conf, check=False, timeout=60)
     assert p.returncode == 3, p
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_a_kernel_without_landlock_is_told(w):
+    """It serves, and log and /status have what is missing."""
+    log = w.dir / "without"
+    with open(log, "wb") as out:
+        p = subprocess.Popen(
+            ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e",
+             "trace=landlock_create_ruleset", "-e",
+             "inject=landlock_create_ruleset:error=ENOSYS", DAEMON, "run",
+             "--config", w.conf], stderr=out,
+            env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                said = w.rest("GET", "/status").json["warnings"]
+                break
+            except OSError:
+                assert p.poll() is None and time.monotonic() < end, \
+                    log.read_text()
+                time.sleep(0.1)
+    finally:
+        p.terminate()
+        p.wait(30)
+    assert "this kernel has no landlock: files are not fenced off" in said
+    for name in ("program=mintmark-signer event=sandbox.no-landlock",
+                 "program=mintmarkd event=sandbox "):
+        assert f"level=warn {name}" in log.read_text(), log.read_text()
