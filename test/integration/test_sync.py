@@ -462,7 +462,8 @@ def piece(f):
 DAMAGE = {
     "no certificate": lambda a, b: a.pop("certificate"),
     "another certificate": lambda a, b: a.update(
-        certificate=b64(b64(a["certificate"])[:-1] + b"x")),
+        certificate=b64(b64(a["certificate"])[:-1] +
+                        bytes([b64(a["certificate"])[-1] ^ 1]))),
     "a certificate that is no text": lambda a, b: a.update(certificate=7),
     "no proof": lambda a, b: b.pop("proof"),
     "another proof": lambda a, b: b.update(proof=b["proof"] + " "),
