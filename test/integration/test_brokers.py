@@ -1,6 +1,7 @@
 """docs/brokers.md: revocation lists as brokers load them, "mintmark crl sync",
 and Debian's own mosquitto and nginx, which refuse a device within 5 s of its
 revocation.  An open session ends by examples/mosquitto-kick."""
+import contextlib
 import datetime
 import json
 import os
@@ -477,6 +478,56 @@ def test_nginx_refuses_by_the_list(world, nginx):
     nginx_revokes(world, nginx)
 
 
+@pytest.fixture
+def some_lists(world, pki, tmp_path):
+    """A file that lacks the list of the devices' issuer, and all of it."""
+    whole = bundle(world)
+    ours = run("openssl", "x509", "-in", pki, "-noout", "-subject").stdout
+    ours = ours.split("=", 1)[1].strip()
+    rest = [x for x in lists(whole) if ours not in issuer(x)]
+    assert 0 < len(rest) < len(lists(whole))
+    path = tmp_path / "crls.pem"
+    path.write_text("".join(rest))
+    return path, whole
+
+
+@contextlib.contextmanager
+def running(*argv):
+    p = subprocess.Popen([str(x) for x in argv], stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
+    try:
+        yield p
+    finally:
+        p.terminate()
+        p.wait(10)
+
+
+def page_or_nothing(port, crt, key):
+    try:
+        return relying.page(port, crt, key) or ""
+    except OSError:
+        return ""
+
+
+def test_nginx_refuses_all_whose_issuer_has_no_list(
+        world, pki, some_lists, server_cert, tmp_path):
+    crl, whole = some_lists
+    _, crt, key = device(world)
+    (port,) = free_ports(1)
+    (tmp_path / "nginx.conf").write_text(NGINX.format(
+        d=tmp_path, port=port, tls=server_cert, chain=pki, crl=crl,
+        user="user root;" if os.geteuid() == 0 else ""))
+    with running("/usr/sbin/nginx", "-p", tmp_path, "-c",
+                 tmp_path / "nginx.conf", "-e", tmp_path / "error.log") as p:
+        until(lambda: "SSL certificate error" in
+              page_or_nothing(port, crt, key), 20)
+        assert "unable to get certificate CRL" in \
+            (tmp_path / "error.log").read_text()
+        crl.write_text(whole)
+        p.send_signal(signal.SIGHUP)
+        until(lambda: page_or_nothing(port, crt, key) == "in\n", 20)
+
+
 @pytest.mark.alone
 def test_nginx_refuses_within_five_seconds(world, nginx):
     assert nginx_revokes(world, nginx) < 5
@@ -561,6 +612,36 @@ def is_refused(port, name, crt, key):
     except (OSError, AssertionError):
         pass
     return False
+
+
+def unknown_to(port, crt, key):
+    """Refused for want of a list, and not as one that is revoked."""
+    try:
+        Session(port, "x", crt, key).close()
+    except ssl.SSLError as e:
+        return "UNKNOWN_CA" in (e.reason or "")
+    except (OSError, AssertionError):
+        pass
+    return False
+
+
+def test_mosquitto_refuses_all_whose_issuer_has_no_list(
+        world, pki, some_lists, server_cert, tmp_path):
+    crl, whole = some_lists
+    name, crt, key = device(world)
+    port, admin = free_ports(2)
+    run("mosquitto_ctrl", "dynsec", "init", tmp_path / "dynsec.json", "admin",
+        "secret")
+    conf = tmp_path / "mosquitto.conf"
+    conf.write_text(MOSQUITTO.format(
+        plugin=PLUGIN, d=tmp_path, port=port, admin=admin, chain=pki,
+        tls=server_cert, crl=crl) + ("user root\n" if os.geteuid() == 0
+                                     else ""))
+    with running("/usr/sbin/mosquitto", "-c", conf) as p:
+        until(lambda: unknown_to(port, crt, key), 20)
+        crl.write_text(whole)
+        p.send_signal(signal.SIGHUP)
+        until(lambda: let_in(port, name, crt, key), 20).close()
 
 
 @pytest.mark.alone
