@@ -216,12 +216,8 @@ mm_rest_batch_people(struct mm_rest *r, struct mm_why *why)
 	/* what a label of its own looks like; a list is its order's */
 	if (b->order->serials[0] != '\0')
 		mm_json_str(&r->j, "serials", b->order->serials);
-	/* none is an answer, too: a station that has not heard asks; one of
-	 * before takes "" for one that it has not installed */
 	if (b->order->recipe[0] != '\0')
 		mm_json_str(&r->j, "recipe", b->order->recipe);
-	else
-		mm_json_null(&r->j, "recipe");
 	mm_json_bool(&r->j, "locks", mm_work_order_locks(b->order));
 	mm_json_bool(&r->j, "replaces",
 	    b->order->on_conflict == MM_WORK_REPLACE);

@@ -37,6 +37,11 @@ def refused(answer, status, reason):
     assert reason in answer.text, answer
 
 
+def test_an_old_certificate_without_a_group_is_a_strangers(world):
+    a = Comer(world, "N-1", world.shared).come()
+    refused(a, 403, "certificate-unknown")
+
+
 def test_a_list_cannot_be_guessed_from_the_ledger(world):
     """Whoever has the ledger could try serial numbers and addresses."""
     make(world, "unsaid", [world.fleet.leaf()[0]], "certificates")
@@ -53,11 +58,6 @@ def test_a_list_cannot_be_guessed_from_the_ledger(world):
     assert len(salt) == 32 and said["detail_sha256"] == hashlib.sha256(
         salt.encode() + asked).hexdigest()
     assert salt not in world.rest("GET", "/groups/unsaid").text
-
-
-def test_an_old_certificate_without_a_group_is_a_strangers(world):
-    a = Comer(world, "N-1", world.shared).come()
-    refused(a, 403, "certificate-unknown")
 
 
 def test_a_shared_certificate_waits_for_a_person(world, shared):

@@ -180,6 +180,8 @@ recipes_are_known(void **state)
 		{ "of before", "{\"people\":[]}", "", MM_UR_AWAY },
 		{ "none", "{\"people\":[],\"recipe\":\"\"}", "",
 		    MM_UR_NONE },
+		{ "none, as it is said now", "{\"people\":[],\"locks\":true,"
+		    "\"replaces\":false}", "", MM_UR_NONE },
 		{ "one", "{\"people\":[],\"recipe\":\"esp\"}", "esp",
 		    MM_UR_NONE },
 		{ "no name", "{\"people\":[],\"recipe\":\"../x\"}", "?",
