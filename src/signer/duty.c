@@ -242,6 +242,16 @@ mm_duty_find(struct mm_worker *w, const struct mm_duty_find_req *q,
 	return rc;
 }
 
+/* see duty.h */
+enum mm_err
+mm_duty_kept(const struct mm_quota_pair *p, const char *device,
+    struct mm_why *why)
+{
+	return !p->scrapped ? MM_OK : MM_FAIL(why, MM_EPOLICY,
+	    "order: %s was scrapped with this key: it gets no certificate",
+	    device);
+}
+
 /* see duty.h; possession is proved each time */
 enum mm_err
 mm_duty_again(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
@@ -257,9 +267,7 @@ mm_duty_again(struct mm_worker *w, struct mm_item *i, struct mm_why *why)
 	mm_csr_key_hash(&csr, pair.spki_sha256);
 	memcpy(pair.device, q->device, sizeof(pair.device));
 	MM_TRY(mm_duty_find(w, &pair, i, &p, why));
-	if (p.scrapped)
-		return MM_FAIL(why, MM_EPOLICY, "order: %s was scrapped with "
-		    "this key: it gets no certificate", q->device);
+	MM_TRY(mm_duty_kept(&p, q->device, why));
 	MM_TRY(mm_csr_verify(&csr, NULL, w->templates, why));
 	MM_TRY(mm_cert_walk(p.der, &c, why));
 	MM_INVARIANT(c.serial.n == sizeof(rep->serial));

@@ -142,6 +142,9 @@ bool mm_duty_orders(const struct mm_duty *l, const char *serial);
 MM_MUST enum mm_err mm_duty_find(struct mm_worker *w,
     const struct mm_duty_find_req *q, struct mm_item *i,
     struct mm_quota_pair *out, struct mm_why *why);
+/* MM_EPOLICY: a pair that was found is scrapped: nothing is given for it. */
+MM_MUST enum mm_err mm_duty_kept(const struct mm_quota_pair *p,
+    const char *device, struct mm_why *why);
 /* The journal's line of a pair. */
 MM_MUST enum mm_err mm_duty_line(const struct mm_duty *l,
     const struct mm_quota_pair *p, struct mm_journal_line *out,

@@ -96,7 +96,8 @@ count(struct mm_worker *w, const struct mm_duty_adopt_req *q,
 	return mm_duty_count_pair(w, &p, &line, why);
 }
 
-/* What the pair has: the same is nothing new. */
+/* What the pair has: the same is nothing new.  One that was scrapped has given
+ * its place back, and takes no other. */
 static enum mm_err
 find(struct mm_worker *w, struct mm_item *i, const struct mm_cert *c,
     struct mm_why *why)
@@ -107,6 +108,7 @@ find(struct mm_worker *w, struct mm_item *i, const struct mm_cert *c,
 	memcpy(pair.device, i->req.duty_adopt.device, sizeof(pair.device));
 	mm_sha256(c->spki.whole, pair.spki_sha256);
 	MM_TRY(mm_duty_find(w, &pair, i, &have, why));
+	MM_TRY(mm_duty_kept(&have, pair.device, why));
 	return mm_bytes_eq(have.der, i->req.duty_adopt.der) ? MM_OK
 	    : MM_FAIL(why, MM_ECONFLICT, "adopt: this pair has another "
 	    "certificate");

@@ -785,6 +785,22 @@ def test_a_board_is_taken_over(station, found):
     assert station.counted() == 2 and found.adopt(station) == 1
 
 
+def test_what_was_scrapped_is_not_taken_over(station, found):
+    """Its place may be another's by now."""
+    station.takes(share=1, scrap=1)
+    station.start()
+    assert found.adopt(station) == 0
+    scraps(station, "SN-01", hashlib.sha256(found.key.public_key()
+           .public_bytes(serialization.Encoding.DER, serialization.
+                         PublicFormat.SubjectPublicKeyInfo)).digest())
+    for _ in range(2):  # and with another process
+        assert "was scrapped" in refused(EPOLICY, found.adopt, station)
+        station.signer.stop()
+        station.start()
+    station.issue("SN-02", station.devices.csr())
+    refused(EPOLICY, station.issue, "SN-03", station.devices.csr())
+
+
 def test_what_is_not_taken_over(station, found, centre):
     station.takes(share=1)
     station.start()
