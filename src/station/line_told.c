@@ -217,9 +217,11 @@ refuse(struct mm_line *l, const struct mm_centre_answer *a)
 			u = mm_book_at(l->book, i);
 	if (u == NULL)
 		return;
-	t->refused++;
-	snprintf(t->why_refused, sizeof(t->why_refused), "%s: %.120s",
-	    u->serial, a->why.text);
+	if (is_own_scrap(u)) {
+		t->refused++;
+		snprintf(t->why_refused, sizeof(t->why_refused), "%s: %.120s",
+		    u->serial, a->why.text);
+	}
 	MM_LOG(MM_LOG_ERROR, "results.refused", MM_S("batch", t->batch),
 	    MM_S("device", u->serial),
 	    MM_S("result", mm_unit_state_names[u->state]),

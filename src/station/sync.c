@@ -390,15 +390,17 @@ go_up_whole(const struct mm_station_conf *conf, struct mm_centre *centre,
 	return rc == MM_OK ? MM_OK : MM_FAIL(why, rc, "%s", own.text);
 }
 
-/* Now that the centre has their certificates. */
+/* Now that the centre has their certificates.  A station that tells it of its
+ * units tells of the others, too: what is behind the mark is told to nobody. */
 static void
-tell_scraps(const struct mm_station_conf *conf, struct both *b)
+tell_scraps(const struct mm_station_conf *conf, bool alone, struct both *b)
 {
 	static struct mm_line l;
 
 	if (mm_line_open(&l, conf, NULL, 0, &b->untold) != MM_OK)
 		return;
-	l.telling.whole = l.telling.scraps = true;
+	l.telling.whole = true;
+	l.telling.scraps = alone;
 	mm_line_tell_rest(&l, TELL_MS);
 	b->refused = l.telling.refused;
 	memcpy(b->why_refused, l.telling.why_refused, sizeof(b->why_refused));
@@ -425,7 +427,7 @@ go(const struct mm_station_conf *given, struct both *b, struct mm_why *why)
 		rc = mm_sync_order(&conf, centre, !b->began, &b->order,
 		    &b->no_order);
 	if (b->began)
-		tell_scraps(&conf, b);
+		tell_scraps(&conf, given->offline == MM_OFFLINE_ALWAYS, b);
 	(void)!mm_revoked_fetch(&conf, centre, &b->known, &b->no_news);
 	return rc == MM_OK || b->began ? MM_OK
 	    : MM_FAIL(why, b->no_order.code, "%s", b->no_order.text);

@@ -800,6 +800,33 @@ def test_what_was_scrapped_comes_behind_its_certificate(centre, tmp_path,
     agree(w)
 
 
+def test_what_was_put_aside_is_told_with_what_was_scrapped(centre, tmp_path,
+                                                           closing):
+    """By a station that tells the centre of its units: a sync does not leave
+    them behind the mark of what was told."""
+    w = centre.w
+    x = Synced(centre, tmp_path, "syo", quantity=2, more=("--scrap", "1"))
+    closing(x)
+    fails_signed(x.s, "SYO-01", 1)
+    run(*x.s.argv("scrap", "--serial", "SYO-01"))
+    for i in range(2):  # another key under a label that was done
+        x.s.unplug()
+        x.s.blank(1)
+        x.s.plug()
+        if i == 0:
+            x.s.passes("SYO-02")
+    code, a = x.s.provision("SYO-02")
+    assert code != 0 and x.s.rows()[-1]["state"] == "quarantined", a
+    text = x.s.conf.read_text()
+    assert "offline = always" in text
+    x.s.conf.write_text(text.replace("offline = always",
+                                  "offline = when-away"))
+    over_network(x)
+    units = {u["device"]: u["result"] for u in
+             w.rest("GET", "/batches/syo/units").json["items"]}
+    assert units == {"SYO-01": "scrapped", "SYO-02": "quarantined"}
+
+
 def test_a_station_that_was_put_back_says_so_itself(centre, tmp_path,
                                                     closing):
     x = Synced(centre, tmp_path, "syb")
