@@ -155,6 +155,7 @@ mm_revoked_fetch(const struct mm_station_conf *conf, struct mm_centre *c,
 	struct each e = { .conf = conf, .centre = c };
 
 	MM_TRY(mm_order_each(conf, fetch_of, &e, why));
+	mm_revoked_forget_old(conf);
 	*n = e.n;
 	return MM_OK;
 }

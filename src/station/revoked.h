@@ -36,6 +36,10 @@ MM_MUST enum mm_err mm_revoked_keep(const struct mm_station_conf *conf,
 MM_MUST enum mm_err mm_revoked_look(const struct mm_station_conf *conf,
     const char *serial, bool *held, struct mm_why *why);
 
+/* The file "revoked" of a version before, which is looked at, too: once the
+ * folder has what the centre says of every order here, it has no more. */
+void mm_revoked_forget_old(const struct mm_station_conf *conf);
+
 /* ---- revoked.c: asking ---- */
 
 struct mm_revoking { /* asks for one line CA's, by the slot MM_CENTRE_SYNC */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/own.h"
@@ -14,6 +15,7 @@ enum { PATH_N = PATH_MAX + 16, LINE = MM_REVOKED_SERIAL + 8 };
 #define HEX    "0123456789abcdef"
 #define HELD   " held"
 #define FOLDER "revocations"
+#define OLD    "revoked"
 
 /* ---- what the centre says ---- */
 
@@ -181,19 +183,14 @@ look_in_file(const char *dir, const char *name, const char *serial,
 	    name, own.text);
 }
 
-/* see revoked.h; of a board that another station made, its line CA is not
- * known here, and serial numbers are random: each list is looked at. */
-enum mm_err
-mm_revoked_look(const struct mm_station_conf *conf, const char *serial,
-    bool *held, struct mm_why *why)
+static enum mm_err
+look_in_folder(const char *dir, const char *serial, bool *held,
+    struct mm_why *why)
 {
 	enum mm_err rc = MM_ENOTFOUND;
 	const struct dirent *e;
-	char dir[PATH_N];
-	DIR *d;
+	DIR *d = opendir(dir);
 
-	MM_TRY(mm_path_join(dir, sizeof(dir), conf->state, FOLDER, why));
-	d = opendir(dir);
 	if (d == NULL)
 		return errno == ENOENT ? MM_ENOTFOUND : MM_FAIL(why, MM_ESYS,
 		    "%s: %s", FOLDER, strerror(errno));
@@ -202,4 +199,55 @@ mm_revoked_look(const struct mm_station_conf *conf, const char *serial,
 			rc = look_in_file(dir, e->d_name, serial, held, why);
 	(void)closedir(d);
 	return rc;
+}
+
+/* A version before had one list of all, in the order it came, of what is
+ * revoked for good: true until the folder has it. */
+static enum mm_err
+look_in_old(const struct mm_station_conf *conf, const char *serial,
+    struct mm_why *why)
+{
+	MM_OWN(mm_file_unmap) struct mm_bytes list = { NULL, 0 };
+	char path[PATH_N];
+	size_t n = strlen(serial);
+
+	MM_TRY(mm_path_join(path, sizeof(path), conf->state, OLD, why));
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return MM_ENOTFOUND;
+	MM_TRY(mm_file_map(path, &list, why));
+	for (size_t at = 0; at < list.n;) {
+		struct mm_bytes line = line_at(list, at);
+
+		if (line.n == n && memcmp(line.p, serial, n) == 0)
+			return MM_OK;
+		at += line.n + 1;
+	}
+	return MM_ENOTFOUND;
+}
+
+/* see revoked.h */
+void
+mm_revoked_forget_old(const struct mm_station_conf *conf)
+{
+	char path[PATH_N];
+
+	if (mm_path_join(path, sizeof(path), conf->state, OLD, NULL) == MM_OK)
+		(void)unlink(path);
+}
+
+/* see revoked.h; of a board that another station made, its line CA is not
+ * known here, and serial numbers are random: each list is looked at. */
+enum mm_err
+mm_revoked_look(const struct mm_station_conf *conf, const char *serial,
+    bool *held, struct mm_why *why)
+{
+	char dir[PATH_N];
+	enum mm_err rc;
+
+	MM_TRY(mm_path_join(dir, sizeof(dir), conf->state, FOLDER, why));
+	rc = look_in_folder(dir, serial, held, why);
+	if (rc != MM_ENOTFOUND)
+		return rc;
+	*held = false;
+	return look_in_old(conf, serial, why);
 }

@@ -271,11 +271,35 @@ nothing_is_known(void **state)
 	    MM_ENOTFOUND);
 }
 
+/* It is not forgotten before the centre has said it again. */
+static void
+what_a_version_before_kept_counts(void **state)
+{
+	struct mm_why why = { 0 };
+	char path[PATH_MAX];
+	bool held = true;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/revoked", dir);
+	assert_int_equal(mm_file_replace(path,
+	    mm_bytes_of("beef01\n0a\nbeef02\n"), 0640, &why), MM_OK);
+	assert_int_equal(mm_revoked_look(&conf, "0a", &held, &why), MM_OK);
+	assert_false(held);
+	assert_int_equal(mm_revoked_look(&conf, "beef02", &held, &why), MM_OK);
+	assert_int_equal(mm_revoked_look(&conf, "beef", &held, &why),
+	    MM_ENOTFOUND);
+	mm_revoked_forget_old(&conf);
+	assert_int_equal(mm_revoked_look(&conf, "0a", &held, &why),
+	    MM_ENOTFOUND);
+	assert_int_not_equal(access(path, F_OK), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_known),
+		cmocka_unit_test(what_a_version_before_kept_counts),
 		cmocka_unit_test(whole_and_in_order),
 		cmocka_unit_test(found_in_any_list),
 		cmocka_unit_test(written_if_it_changes),
