@@ -114,9 +114,10 @@ recall(struct mm_crew *c, struct mm_why *why)
 	MM_TRY(mm_file_read(path, &b, why));
 	kept = json_loadb((const char *)b.p, b.n, 0, NULL);
 	MM_TRY(take_people(c, kept, why));
-	if (json_object_get(kept, "recipe") != NULL || c->rules.are)
+	if (c->rules.are)
 		return MM_OK;
-	/* of a centre, or by a station, that knew no recipes: asked anew */
+	/* of a centre, or by a station, that did not say which boards are
+	 * locked, or knew no recipes: asked anew */
 	c->n = c->runs = 0;
 	c->blind = false;
 	return MM_ENOTFOUND;

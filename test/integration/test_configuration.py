@@ -189,6 +189,12 @@ def test_the_batch_names_a_recipe(world, line):
     code, a = s.provision(s.serials[0])
     assert (code, a["reason"]) == (1, "no-recipe"), a
     assert json.loads(kept.read_text())["recipe"] == "plain"
+    # and for one that does not say which boards are locked
+    told = json.loads(kept.read_text())
+    locks = told.pop("locks")
+    kept.write_text(json.dumps(told))
+    s.provision(s.serials[0])
+    assert json.loads(kept.read_text())["locks"] is locks
     # run says so before the first unit
     p = s.begin("run", "--once")
     _, log = p.communicate(timeout=60)

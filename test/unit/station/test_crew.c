@@ -41,7 +41,8 @@ keep_people_of(const char *serials)
 	char text[1024], hex[65];
 	size_t n = (size_t)sprintf(text,
 	    "{\"batch\":\"b7\",\"badge_salt\":\"01020300000000000000000000000"
-	    "000\",\"recipe\":\"\",%s\"people\":[", serials);
+	    "000\",\"locks\":true,\"replaces\":false,"
+	    "%s\"people\":[", serials);
 
 	for (size_t i = 0; i < PEOPLE; i++) {
 		uint8_t hash[32];
@@ -158,7 +159,8 @@ nobody_is_asked_for(void **state)
 	struct mm_crew *c;
 
 	(void)state;
-	keep("{\"batch\":\"b7\",\"people\":[],\"recipe\":\"\"}");
+	keep("{\"batch\":\"b7\",\"people\":[],\"locks\":true,"
+	    "\"replaces\":false}");
 	c = fresh();
 	assert_false(mm_crew_asks(c));
 	assert_int_equal(mm_crew_unknown(c), MM_UR_NONE);
@@ -178,14 +180,14 @@ recipes_are_known(void **state)
 		enum mm_unit_reason unknown;
 	} rows[] = {
 		{ "of before", "{\"people\":[]}", "", MM_UR_AWAY },
-		{ "none", "{\"people\":[],\"recipe\":\"\"}", "",
-		    MM_UR_NONE },
-		{ "none, as it is said now", "{\"people\":[],\"locks\":true,"
+		{ "none, but not which are locked",
+		    "{\"people\":[],\"recipe\":\"\"}", "", MM_UR_AWAY },
+		{ "none", "{\"people\":[],\"locks\":true,"
 		    "\"replaces\":false}", "", MM_UR_NONE },
-		{ "one", "{\"people\":[],\"recipe\":\"esp\"}", "esp",
-		    MM_UR_NONE },
-		{ "no name", "{\"people\":[],\"recipe\":\"../x\"}", "?",
-		    MM_UR_NONE },
+		{ "one", "{\"people\":[],\"recipe\":\"esp\",\"locks\":true,"
+		    "\"replaces\":false}", "esp", MM_UR_NONE },
+		{ "no name", "{\"people\":[],\"recipe\":\"../x\","
+		    "\"locks\":true,\"replaces\":false}", "?", MM_UR_NONE },
 	};
 
 	(void)state;

@@ -42,7 +42,8 @@ keep_people_of(const char *serials)
 	    mm_work_badge(mm_bytes_of(badge), salt, hash, NULL), MM_OK);
 	mm_hex_text(hash, sizeof(hash), hex);
 	snprintf(text, sizeof(text),
-	    "{\"batch\":\"b7\",\"recipe\":\"\",%s\"badge_salt\":"
+	    "{\"batch\":\"b7\",\"locks\":true,"
+	    "\"replaces\":false,%s\"badge_salt\":"
 	    "\"01000000000000000000000000000000\",\"people\":[{\"id\":\"op-1\""
 	    ",\"role\":\"operator\",\"badge\":\"%s\"}]}",
 	    serials, hex);
