@@ -32,7 +32,7 @@ enum mm_fact_kind {
 	MM_FACT_GIVEN,
 	MM_FACT_KINDS
 };
-enum { MM_OPERATOR_GOOD, MM_OPERATOR_REVOKED };
+enum { MM_OPERATOR_GOOD, MM_OPERATOR_REVOKED, MM_OPERATOR_RENEWED };
 enum { MM_STATION_ACTIVE, MM_STATION_REMOVED };
 enum { MM_DEVCONF_SET, MM_DEVCONF_REMOVED };
 /* An accept that was cut off has its words in the database, and its entry in
@@ -55,7 +55,8 @@ enum {
 struct mm_fact {
 	uint8_t key[16];  /* of kind and id */
 	uint64_t entry;   /* that told text, or made it: it has the id */
-	uint64_t history; /* a device's: sum over its entries' indexes */
+	uint64_t history; /* a device's: sum over its entries' indexes; an
+			   * operator's: its next public key */
 	uint8_t text[8];  /* of mm_fact_kinds[].told */
 	uint8_t who[8];   /* its public key; an approval's: who decided; a
 			   * station's: its newest order; a line CA's: whose; a

@@ -139,10 +139,13 @@ mm_said_cert(const struct mm_cert_row *c, struct mm_said *s)
 static void
 operator_says(const void *row, struct mm_said *s)
 {
+	static const uint8_t none[32];
 	const struct mm_operator *o = row;
 
 	s->id = o->id;
-	s->state = o->revoked_at != 0;
+	s->state = o->revoked_at != 0 ? MM_OPERATOR_REVOKED
+	    : memcmp(o->next_spki, none, sizeof(none)) != 0
+	    ? MM_OPERATOR_RENEWED : MM_OPERATOR_GOOD;
 	s->made_ms = o->created_at;
 	s->ended_ms = o->revoked_at;
 	s->reason = (uint8_t)o->kind;

@@ -36,9 +36,10 @@ struct step { /* an entry on its way into a fact */
 	uint64_t index;
 };
 typedef void also_fn(const struct step *t);
+static void tell(const struct step *t);
 static also_fn cert_made, cert_confirmed, cert_revoked, cert_held, token_made,
     token_thawed, device_told, operator_made, operator_recovered,
-    operator_confirmed, operator_erased, hook_made, hook_rotated,
+    operator_renewed, operator_confirmed, operator_erased, hook_made, hook_rotated,
     hook_replayed, decided,
     order_signed, line_assigned, unit_released, unit_decided;
 
@@ -99,8 +100,10 @@ static const struct rule {
 	{ MM_E_OPERATOR_RECOVERED, MM_FACT_OPERATOR, NULL,
 	    MAKES | TELLS | BEGINS_AT, ANY, MM_OPERATOR_GOOD,
 	    operator_recovered },
-	{ MM_E_OPERATOR_CONFIRMED, MM_FACT_OPERATOR, NULL, TELLS, ANY,
-	    THE_SAME, operator_confirmed },
+	{ MM_E_OPERATOR_RENEWED, MM_FACT_OPERATOR, NULL, 0,
+	    ~IN(MM_OPERATOR_REVOKED), MM_OPERATOR_RENEWED, operator_renewed },
+	{ MM_E_OPERATOR_CONFIRMED, MM_FACT_OPERATOR, NULL, 0,
+	    IN(MM_OPERATOR_RENEWED), THE_SAME, operator_confirmed },
 	{ MM_E_OPERATOR_REVOKED, MM_FACT_OPERATOR, NULL, ENDS_AT, ANY,
 	    MM_OPERATOR_REVOKED, NULL },
 	{ MM_E_OPERATOR_ERASED, MM_FACT_OPERATOR, NULL, 0, ANY, THE_SAME,
@@ -199,7 +202,6 @@ static const enum mm_entry_type of_no_record[] = { MM_E_LEDGER_OPENED,
 	MM_E_REFUSED, MM_E_COUNTED, MM_E_ALERT, MM_E_CRL_SIGNED,
 	MM_E_RESPONDER_MADE,
 	MM_E_CLOCK_SET_BACK, MM_E_LEDGER_TAKEN, MM_E_UNITS_REPORTED,
-	MM_E_OPERATOR_RENEWED, /* until it is used */
 	MM_E_LINE_DESTROYED, MM_E_GROUP_LISTED, MM_E_GROUP_ASKED,
 	MM_E_GROUP_APPROVED, MM_E_GROUP_REFUSED, MM_E_GROUP_RELEASED,
 	MM_E_CERT_ADOPTED, MM_E_UPSTREAM_ASKED, MM_E_UPSTREAM_REFUSED,
@@ -342,9 +344,34 @@ operator_recovered(const struct step *t)
 }
 
 static void
+next_key(const struct step *t, uint8_t out[8])
+{
+	mm_fact_hash(t->e->field[MM_F_SPKI_SHA256], out);
+}
+
+static void
+operator_renewed(const struct step *t)
+{
+	uint8_t key[8];
+
+	next_key(t, key);
+	memcpy(&t->f->history, key, sizeof(key));
+}
+
+/* Of no other key than the one that it was renewed for: whoever writes the
+ * database can plant one, and its first use is entered as any other. */
+static void
 operator_confirmed(const struct step *t)
 {
-	key_told(t);
+	uint8_t key[8];
+
+	next_key(t, key);
+	if (memcmp(&t->f->history, key, sizeof(key)) != 0)
+		return;
+	memcpy(t->f->who, key, sizeof(key));
+	t->f->history = 0;
+	t->f->state = MM_OPERATOR_GOOD;
+	tell(t);
 }
 
 static void

@@ -152,7 +152,7 @@ mm_fact_state_name(enum mm_fact_kind kind, unsigned state)
 {
 	static const char *const others[MM_FACT_KINDS][5] = {
 		[MM_FACT_DEVICE] = { "active", "retired" },
-		[MM_FACT_OPERATOR] = { "good", "revoked" },
+		[MM_FACT_OPERATOR] = { "good", "revoked", "renewed" },
 		[MM_FACT_WEBHOOK] = { "active", "paused", "disabled" },
 		[MM_FACT_APPROVAL] = { "waiting", "approved", "refused",
 		    "expired", "used" },

@@ -411,6 +411,7 @@ struct mm_login {
 	enum mm_operator_kind kind;
 	struct mm_scope scope;
 	int64_t expires_at; /* milliseconds; 0 never */
+	uint8_t spki[32]; /* SHA-256 of the certificate's key; or zeros */
 };
 /* No role that may do more than a line: neither operator nor admin, whatever
  * else it has. */

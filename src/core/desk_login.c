@@ -132,6 +132,7 @@ admitted(const struct mm_operator *row, const struct mm_presented *p,
 		return false;
 	strcpy(made.id, row->id);
 	strcpy(made.name, row->name);
+	memcpy(made.spki, row->spki_sha256, sizeof(made.spki));
 	*out = made;
 	return true;
 }
@@ -152,8 +153,10 @@ mm_desk_login(struct mm_desk *d, const struct mm_presented *p,
 	if (!admitted(&row, p, out))
 		return MM_FAIL(why, MM_EAUTH, cert ? "certificate refused"
 						   : "API key refused");
-	if (next)
+	if (next) {
 		MM_TRY(mm_operator_confirm(d, &row, why));
+		memcpy(out->spki, row.next_spki, sizeof(out->spki));
+	}
 	note_used(d->c, &row);
 	return MM_OK;
 }

@@ -87,6 +87,8 @@ mm_desk_operator_renew(struct mm_desk *d, const struct mm_login *by,
 	MM_TRY(mm_get_operator(d->r, by->id, &have, why));
 	MM_TRY(may_renew(d, &have, &end, why));
 	*row = have;
+	/* of the key that was used, which may have ended since */
+	memcpy(row->spki_sha256, by->spki, sizeof(row->spki_sha256));
 	MM_TRY(read_next(der, row, end, why));
 	if (memcmp(have.next_spki, row->next_spki, 32) == 0) {
 		*out = have;

@@ -206,6 +206,8 @@ TOLD = {
                              "good in the ledger, revoked in the database"),
                             ("revoked_at + 3600000", "person = 'Gone'",
                              r"operator \w+: another time when revoked")],
+    "operator.next_spki": [(OTHER, "person = 'Card'", r"operator \w+: good "
+                            "in the ledger, renewed in the database")],
     "operator.kind": [("0", "kind = 2", r"operator \w+: another kind")],
     "operator.scope": [("''", "person = 'Line'",
                         r"operator \w+: another scope")],
@@ -346,7 +348,6 @@ UNTOLD = {
     "operator.secret_sha256": "a secret's hash is not put into a ledger",
     "operator.sources": "addresses of people are not put into a ledger",
     "operator.used_at": "to the hour, for people",
-    "operator.next_spki": "once it is used it is the spki",
     "operator.next_expires_at": "once it is used it is the expires_at",
     "operator.renewed_at": "the time of an entry, for the pace",
     "operator.life_ms": "what comes of it is an expires_at",
