@@ -13,6 +13,7 @@ from world import run
 
 NUMBERS = itertools.count(1)
 ROWS = 15
+LOCKS = os.geteuid() == 0  # a production CA has users of its own
 # Places of the signer, for one unit: each is passed once or twice.
 SIGNER = ["count:1", "counted:1", "journal:1", "journalled:1", "answer:1",
           "answered:1"]
@@ -20,7 +21,7 @@ SIGNER = ["count:1", "counted:1", "journal:1", "journalled:1", "answer:1",
 
 @pytest.fixture(scope="module")
 def centre():
-    with stopped_centre() as c:
+    with stopped_centre(production=LOCKS) as c:
         yield c
 
 
@@ -54,7 +55,7 @@ def test_the_station_is_killed_at_each_step(station, place):
         assert code == (-9 if a is None else 0), (n, code, a)
         killed += code == -9
         again(station, serial, n)
-    assert killed >= ROWS - 1
+    assert killed >= ROWS - (1 if LOCKS else 2)
     station.once(*(f"SN-{n:02}" for n in range(1, ROWS + 1)))
     # the last pair was the share's last
     code, a = station.provision("SN-20")

@@ -4,6 +4,7 @@ import hashlib
 import contextlib
 import json
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -28,8 +29,9 @@ class Centre:
     """What the centre does for stations, while mintmarkd is stopped: its
     signer has one process at a time."""
 
-    def __init__(self, world):
-        self.world = world
+    def __init__(self, world, user=None):
+        self.world, self.user = world, user
+        self.marker = "production" if user else "test"  # which locks, or not
         p = world.rest("GET", "/profiles/thermo").json
         self.profile = ("thermo", p["version"], p["hash"])
         self.profiles = orders.block(world.conf.read_text(), "profile",
@@ -39,11 +41,13 @@ class Centre:
 
     def signer(self, *argv):
         return run(SIGNER, argv[0], "--config", self.world.conf,
-                   *argv[1:]).stdout
+                   *argv[1:], user=self.user).stdout
 
     def line_ca(self, batch="b7"):
         lines = self.world.dir / "lines"
         lines.mkdir(exist_ok=True)
+        if self.user:
+            shutil.chown(lines, self.user)
         if f'issuer "line-{batch}"' not in self.world.conf.read_text():
             with open(self.world.conf, "a") as f:
                 f.write(ISSUER.format(dir=lines, batch=batch))
@@ -60,7 +64,7 @@ class Centre:
         p = subprocess.Popen(
             [SIGNER, "run", "--config", self.world.conf, "--links",
              f"ops:{theirs.fileno()}"], pass_fds=[theirs.fileno()],
-            stderr=subprocess.DEVNULL)
+            stderr=subprocess.DEVNULL, user=self.user)
         theirs.close()
         try:
             note, = harness.Link("ops", ours).call(
@@ -74,21 +78,27 @@ class Centre:
         batch = changed.get("batch", "b7")
         # One line CA for all stations here: a signer gives it to one alone.
         (self.world.state / f"signer/issuers/line-{batch}.given").unlink(True)
-        line = json.loads(self.signer(
-            "export-line", "--issuer", self.line_ca(batch), "--recipient",
-            station.transport))
+        issuer = self.line_ca(batch)
+        recipient = self.world.dir / "lines/recipient.crt"
+        shutil.copyfile(station.transport, recipient)
+        line = json.loads(self.signer("export-line", "--issuer", issuer,
+                                      "--recipient", recipient))
         fields = orders.fields(line, self.profile, **{
-            "centre": self.name, "station": station.name, **changed})
+            "centre": self.name, "station": station.name,
+            "marker": self.marker, **changed})
         return orders.work_file(self.sign(orders.text(fields)),
                                 self.profiles, papers)
 
 
 @contextlib.contextmanager
-def stopped_centre():
-    """Who needs it running starts it."""
-    with World() as world:
+def stopped_centre(production=False):
+    """Who needs it running starts it.  A production one is root's to have."""
+    users = ("nobody", "games") if production else None
+    with World(production=production, users=users) as world:
         world.start().product()
-        c = Centre(world)
+        if users:  # its signer is a process of its own here
+            shutil.chown(world.passphrase, users[1])
+        c = Centre(world, users and users[1])
         world.stop()
         yield c
 
@@ -110,7 +120,8 @@ class Offline(Station):
     def set_up_signer(self, centre, folder, name):
         self.own, made = orders.station_signer(
             SIGNER, folder, centre.signer("orders-key"), name, centre.name,
-            more=f'tpm = "{self.tpm.path}"\n' if self.tpm else "")
+            more=f'tpm = "{self.tpm.path}"\n' if self.tpm else "",
+            production=centre.marker == "production")
         assert made["level"] == self.level
         self.transport = made["station_key"]["certificate"]
         self.ledger_key = folder / "ledger.key"

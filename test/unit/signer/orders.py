@@ -18,12 +18,12 @@ issuer "line-b7" {{
 
 STATION = """
 name = "{name}"
-production = false
+production = {production}
 signer_dir = "{dir}/signer"
 passphrase_file = "{dir}/pass"
 ledger_origin = "{origin}"
 journal_sync = true
-public_url = "http://localhost"
+public_url = "http://{host}"
 """
 
 
@@ -81,7 +81,7 @@ def block(conf, kind, name):
 
 
 def station_signer(program, folder, orders_key, name="l3",
-                   centre="localhost/ledger", more=""):
+                   centre="localhost/ledger", more="", production=False):
     """A station's signer, set up; (it, what station-init printed).  more: of
     its configuration."""
     folder = pathlib.Path(folder)
@@ -89,7 +89,9 @@ def station_signer(program, folder, orders_key, name="l3",
     origin = f"{centre}/{name}"
     s = Signer(program, folder,
                lambda _: STATION.format(
-                   dir=folder, name=name, origin=origin) + more)
+                   dir=folder, name=name, origin=origin,
+                   host="pki.example.com" if production else "localhost",
+                   production=str(production).lower()) + more)
     key = folder / "orders.key.pub"
     key.write_text(orders_key)
     made = json.loads(s.command("station-init", "--station", name,
