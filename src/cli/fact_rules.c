@@ -39,9 +39,9 @@ typedef void also_fn(const struct step *t);
 static void tell(const struct step *t);
 static also_fn cert_made, cert_confirmed, cert_revoked, cert_held, token_made,
     token_thawed, device_told, operator_made, operator_recovered,
-    operator_renewed, operator_confirmed, operator_erased, hook_made, hook_rotated,
-    hook_replayed, decided,
-    order_signed, line_assigned, unit_released, unit_decided;
+    operator_renewed, operator_confirmed, operator_erased, hook_made,
+    hook_rotated, hook_replayed, decided, order_signed, line_assigned,
+    unit_released, unit_decided;
 
 /* From: in these states, else nothing happens.  Reason: the entries of that
  * reason only; "": of none; NULL: of any. */
