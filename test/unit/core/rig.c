@@ -301,9 +301,13 @@ rig_token_of(struct rig *r, const struct mm_token_spec *spec)
 {
 	struct mm_token_made made;
 	struct mm_why why = { 0 };
+	enum mm_err rc = MM_EAGAIN;
 
-	if (mm_desk_tokens_mint(r->desk, &r->admin, spec, 1, &made, &why) !=
-	    MM_OK || made.result != MM_OK) {
+	/* on a busy machine the signer's answer may come too late */
+	for (int i = 0; i < 5 && rc == MM_EAGAIN; i++)
+		rc = mm_desk_tokens_mint(r->desk, &r->admin, spec, 1, &made,
+		    &why);
+	if (rc != MM_OK || made.result != MM_OK) {
 		fprintf(stderr, "mint: %s %s\n", why.text, made.why.text);
 		abort();
 	}
